@@ -1,0 +1,81 @@
+import type { TargetId } from './target.ts';
+
+/** The layout of a target's state. A daemon leaves states of a higher version alone. */
+export const STATE_VERSION = 1;
+
+/**
+ * What the fleet knows about one target: all that is needed to decide, so that the token itself is never read
+ * on the refresh path. Times are epoch milliseconds of the Redis clock; 0 means "never".
+ */
+export interface TargetState {
+  /** Generation of the token that is published; 0 before the first, and a floor after a purge. */
+  readonly generation: number;
+  /** Generation of the newest attempt, whether or not it has ended. */
+  readonly attempted: number;
+  /** Refresh while `generation < wanted`: an operator's force, a consumer's rejection, a changed configuration. */
+  readonly wanted: number;
+  /** Who raised `wanted`, in words; empty when nobody did. */
+  readonly wantedBy: string;
+  /** The running attempt owns the target until then. */
+  readonly leaseUntil: number;
+  /** Redis time when the request for the published token was sent. */
+  readonly issuedAt: number;
+  /** When the published token ends; 0 when there is none. */
+  readonly expiresAt: number;
+  /** Failures since the last success. */
+  readonly failures: number;
+  /** The last failure, or undefined after a success. */
+  readonly failure: FailureNote | undefined;
+  /** Not to be tried before, unless it is wanted: backoff, cool-down or Retry-After. */
+  readonly retryAt: number;
+  /** When requests were sent lately: the fleet's log of this identical request, oldest first. */
+  readonly requestLog: readonly number[];
+  /** Fingerprint of the wire request that gave the published token; empty before the first. */
+  readonly fingerprint: string;
+}
+
+/** The part of a failure that is kept: codes only, never the server's text. */
+export interface FailureNote {
+  readonly kind: FailureKind;
+  /** Stable code: `AADSTS7000215`, an RFC 6749 `error`, `HTTP 503`, `timeout`. */
+  readonly code: string;
+}
+
+/** Who can mend a failure, and so how it is retried. */
+export type FailureKind = 'transient' | 'throttled' | 'credential' | 'configuration' | 'tenant';
+
+export const EMPTY_STATE: TargetState = {
+  generation: 0,
+  attempted: 0,
+  wanted: 0,
+  wantedBy: '',
+  leaseUntil: 0,
+  issuedAt: 0,
+  expiresAt: 0,
+  failures: 0,
+  failure: undefined,
+  retryAt: 0,
+  requestLog: [],
+  fingerprint: '',
+};
+
+export const isWanted = (state: TargetState): boolean => state.generation < state.wanted;
+
+export const hasLiveToken = (state: TargetState, now: number): boolean => state.expiresAt > now;
+
+/** One managed target with what a refresh needs to know of its configuration; credentials apart. */
+export interface TargetPolicy {
+  readonly id: TargetId;
+  /** `host:port` of the token endpoint: the scope of the indexes and of the host's gate. */
+  readonly host: string;
+  /** `client/tenant`: the scope of the tenant's gate. */
+  readonly tenantScope: string;
+  /** Identifies the wire request (endpoint, client id, scope and parameters), 8 characters. */
+  readonly fingerprint: string;
+  /** How long an outage of the endpoint must be survived, where the lifetime allows it. */
+  readonly outageTargetMs: number;
+  /** The assumed lifetime until one has been seen. */
+  readonly expectLifetimeMs: number;
+  /** At most `count` identical requests in any `windowMs`, by the whole fleet. */
+  readonly identical: { readonly count: number; readonly windowMs: number };
+}
