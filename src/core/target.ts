@@ -8,9 +8,12 @@ const TENANT = /^(?:-|[A-Za-z0-9][A-Za-z0-9._-]{0,252})$/;
 const NAMESPACE = /^[a-z0-9][a-z0-9-]{0,30}$/;
 
 /** The grammar in words, for error messages. */
-export const NAME_GRAMMAR = 'lower-case letters, digits, ".", "_" and "-", at most 63, beginning with a letter or digit';
-export const TENANT_GRAMMAR = 'letters, digits, ".", "_" and "-", at most 253, beginning with a letter or digit';
-export const NAMESPACE_GRAMMAR = 'lower-case letters, digits and "-", at most 31, beginning with a letter or digit';
+export const NAME_GRAMMAR =
+  'lower-case letters, digits, ".", "_" and "-", at most 63, beginning with a letter or digit';
+export const TENANT_GRAMMAR =
+  'letters, digits, ".", "_" and "-", at most 253, beginning with a letter or digit';
+export const NAMESPACE_GRAMMAR =
+  'lower-case letters, digits and "-", at most 31, beginning with a letter or digit';
 
 /** The tenant of a target whose token endpoint has no `{tenant}` in it. */
 export const NO_TENANT = '-';
@@ -64,7 +67,10 @@ const SELECT_SEGMENT = /^(?:-|[A-Za-z0-9*?][A-Za-z0-9._*?-]{0,252})$/;
 export function parseSelect(text: string, options: { all?: boolean } = {}): ParsedSelect {
   if (text === '*') {
     if (options.all === true) return { text, matches: () => true, exact: undefined };
-    throw new EvertokenError('SELECT_INVALID', 'select "*" means every target: say all: true (--all) with it if you mean that');
+    throw new EvertokenError(
+      'SELECT_INVALID',
+      'select "*" means every target: say all: true (--all) with it if you mean that',
+    );
   }
   const segments = text.split('/');
   if (segments.length !== 3 || !segments.every((segment) => SELECT_SEGMENT.test(segment))) {

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import type { Client, Resource, Target } from '../core/client.ts';
+import type { Rate } from '../core/duration.ts';
+import { formatTarget, isTenant, type TargetId } from '../core/target.ts';
+import { fingerprint, hostOf, normaliseTenant, parametersKey, tenantProblem, tokenUrl } from './wire.ts';
+
+/** What operators added or removed while the daemon runs, by `client/tenant`. */
+export type Overrides = ReadonlyMap<string, 'add' | 'remove'>;
+
+/** One client with what is the same for all its targets, worked out once. */
+interface Entry {
+  readonly client: Client;
+  readonly host: string;
+  readonly tenants: ReadonlySet<string>;
+  readonly resources: ReadonlyMap<string, { readonly resource: Resource; readonly parameters: string }>;
+}
+
+/**
+ * The targets of a configuration. Cheap for a million of them: ids are made while they are asked for, and a target
+ * when it is first needed.
+ */
+export class Catalogue {
+  /** How many targets there are. */
+  readonly size: number;
+  readonly #entries: ReadonlyMap<string, Entry>;
+  readonly #targets = new Map<TargetId, Target>();
+  #hash: string | undefined;
+
+  /** Overrides that name an unknown client, or a tenant that its endpoint cannot have, change nothing. */
+  constructor(clients: readonly Client[], overrides: Overrides = new Map()) {
+    const tenants = tenantsByClient(clients, overrides);
+    this.#entries = new Map(
+      clients.map((client) => [client.name, entryOf(client, tenants.get(client.name) ?? new Set())]),
+    );
+    const sizes = [...this.#entries.values()].map(({ tenants: own, resources }) => own.size * resources.size);
+    this.size = sizes.reduce((sum, size) => sum + size, 0);
+  }
+
+  /** The target of that id, or undefined where it is not managed. */
+  get(id: TargetId): Target | undefined {
+    const cached = this.#targets.get(id);
+    if (cached) return cached;
+    const target = this.#build(id);
+    if (target) this.#targets.set(id, target);
+    return target;
+  }
+
+  /** Every id, client by client and tenant by tenant. */
+  *ids(): Generator<TargetId, void, void> {
+    for (const [client, { tenants, resources }] of this.#entries) {
+      for (const tenant of tenants) {
+        for (const resource of resources.keys()) yield formatTarget({ client, tenant, resource });
+      }
+    }
+  }
+
+  /** The hosts of all token endpoints. Where clients share one, the lowest rate wins. */
+  hosts(): ReadonlyMap<string, { readonly perHost: Rate }> {
+    const hosts = new Map<string, { readonly perHost: Rate }>();
+    for (const { client, host } of this.#entries.values()) {
+      const { perHost } = client.limits;
+      const known = hosts.get(host);
+      if (!known || perSecond(perHost) < perSecond(known.perHost)) hosts.set(host, { perHost });
+    }
+    return hosts;
+  }
+
+  /**
+   * 16 hexadecimal characters that are the same for the same targets, whatever the order they are written in: clients,
+   * ids, endpoints, parameters, limits and tenants, overrides included; not credentials.
+   */
+  get hash(): string {
+    this.#hash ??= hashOf([...this.#entries.values()]);
+    return this.#hash;
+  }
+
+  #build(id: TargetId): Target | undefined {
+    const [name = '', tenant = '', resourceName = '', ...rest] = id.split('/');
+    const entry = this.#entries.get(name);
+    const found = entry?.resources.get(resourceName);
+    if (!entry || !found || rest.length > 0 || !entry.tenants.has(tenant)) return undefined;
+    const { client, host } = entry;
+    const url = tokenUrl(client.endpoint, tenant);
+    return {
+      id,
+      client,
+      tenant,
+      resource: found.resource,
+      tokenUrl: url,
+      host,
+      tenantScope: `${name}/${tenant}`,
+      fingerprint: fingerprint(url, client.clientId, found.parameters),
+      outageTargetMs: client.outageTargetMs,
+      expectLifetimeMs: client.expectLifetimeMs,
+      identical: client.limits.identical,
+    };
+  }
+}
+
+function entryOf(client: Client, tenants: ReadonlySet<string>): Entry {
+  const resources = client.resources.map(
+    (resource) => [resource.name, { resource, parameters: parametersKey(resource) }] as const,
+  );
+  return { client, host: hostOf(client.endpoint), tenants, resources: new Map(resources) };
+}
+
+function tenantsByClient(clients: readonly Client[], overrides: Overrides): Map<string, Set<string>> {
+  const tenants = new Map(clients.map(({ name, tenants: own }) => [name, new Set(own)]));
+  const byName = new Map(clients.map((client) => [client.name, client]));
+  for (const [scope, change] of overrides) {
+    const [name = '', written = ''] = scope.split('/');
+    const [client, own] = [byName.get(name), tenants.get(name)];
+    if (!client || !own) continue;
+    const tenant = normaliseTenant(client.endpoint, written);
+    if (change === 'remove') own.delete(tenant);
+    else if (isTenant(tenant) && tenantProblem(client.endpoint, tenant) === undefined) own.add(tenant);
+  }
+  return tenants;
+}
+
+const perSecond = ({ count, windowMs }: Rate): number => (count / windowMs) * 1000;
+
+function hashOf(entries: readonly Entry[]): string {
+  const hash = createHash('sha256');
+  const byName = entries.toSorted((a, b) => (a.client.name < b.client.name ? -1 : 1));
+  for (const { client, tenants, resources } of byName) {
+    const { name, clientId, endpoint, limits, outageTargetMs, expectLifetimeMs } = client;
+    const wanted = [...resources.values()].map(({ resource, parameters }) => [
+      resource.name,
+      parameters,
+      resource.expectAudience ?? null,
+    ]);
+    const { perHost, perTenant, identical } = limits;
+    const rates = [perHost, perTenant, identical].map(({ count, windowMs }) => [count, windowMs]);
+    const own = [name, clientId, Object.entries(endpoint), rates, outageTargetMs, expectLifetimeMs];
+    hash.update(JSON.stringify([own, wanted.toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1))]));
+    // One update for all tenants: one for each costs more than the hashing.
+    hash.update(JSON.stringify([...tenants].toSorted()));
+  }
+  return hash.digest('hex').slice(0, 16);
+}

@@ -1,0 +1,94 @@
+import { formatDuration } from './duration.ts';
+import { nextAllowedAt } from './guard.ts';
+import { plannedRequests, refreshWindow, type Span } from './plan.ts';
+import { hasLiveToken, isWanted, type TargetPolicy, type TargetState } from './state.ts';
+
+/** What to do about a target, and why, in words that the log, the metrics and `explain` all show. */
+export type Decision = Refresh | Wait;
+
+export interface Refresh {
+  readonly act: 'refresh';
+  readonly reason: RefreshReason;
+  readonly why: string;
+}
+
+export interface Wait {
+  readonly act: 'wait';
+  readonly reason: WaitReason;
+  readonly why: string;
+  /** When to look again: a moment, or a span to draw one from. */
+  readonly until: Span;
+}
+
+export type RefreshReason = 'wanted' | 'never issued' | 'expired' | 'due';
+export type WaitReason = 'fresh' | 'in progress' | 'backoff' | 'identical limit';
+
+/**
+ * The one policy. The dispatcher asks it before it claims and the worker asks it again after `begin`, of the
+ * state as it was before that attempt: first whether there is a reason to refresh, then whether something
+ * stands in the way.
+ */
+export function decide(state: TargetState, policy: TargetPolicy, now: number): Decision {
+  const reason = reasonToRefresh(state, policy, now);
+  return reason.act === 'wait' ? reason : (obstacle(state, policy, now) ?? reason);
+}
+
+function reasonToRefresh(state: TargetState, policy: TargetPolicy, now: number): Decision {
+  if (isWanted(state)) return { act: 'refresh', reason: 'wanted', why: `wanted: ${state.wantedBy}` };
+  if (state.expiresAt === 0) return { act: 'refresh', reason: 'never issued', why: 'no token yet' };
+  if (!hasLiveToken(state, now)) {
+    return { act: 'refresh', reason: 'expired', why: `expired ${formatDuration(now - state.expiresAt)} ago` };
+  }
+  const lifeMs = state.expiresAt - state.issuedAt;
+  const used = (now - state.issuedAt) / lifeMs;
+  const window = refreshWindow(lifeMs, policy);
+  if (used >= window.earliest)
+    return { act: 'refresh', reason: 'due', why: `due: ${percent(used)} of its life used` };
+  return {
+    act: 'wait',
+    reason: 'fresh',
+    why: `fresh: ${percent(Math.max(0, used))} of its life used, to be refreshed between ${percent(window.earliest)} and ${percent(window.latest)}`,
+    until: { from: state.issuedAt + window.earliest * lifeMs, to: state.issuedAt + window.latest * lifeMs },
+  };
+}
+
+/** How soon a target that is wanted is looked at again while an older attempt is running. */
+const WANTED_LOOK_MS = 250;
+
+function obstacle(state: TargetState, policy: TargetPolicy, now: number): Wait | undefined {
+  if (state.leaseUntil > now) {
+    // The running attempt began before the order did, so the order is carried out as soon as it ends.
+    const lookAt = isWanted(state) ? Math.min(state.leaseUntil, now + WANTED_LOOK_MS) : state.leaseUntil;
+    return wait('in progress', lookAt, 'another attempt is running');
+  }
+  // What is wanted gets around parking once: after an attempt that failed since, backoff counts for it as well.
+  const triedSinceWanted = state.attempted >= state.wanted;
+  if (state.retryAt > now && !(isWanted(state) && !triedSinceWanted)) {
+    const failure =
+      state.failure === undefined ? 'a failure' : `${state.failure.kind} (${state.failure.code})`;
+    return wait(
+      'backoff',
+      state.retryAt,
+      `next try in ${formatDuration(state.retryAt - now)} after ${failure}`,
+    );
+  }
+  const { count, windowMs } = policy.identical;
+  const allowed = isWanted(state) ? count : plannedRequests(count);
+  const allowedAt = nextAllowedAt(state.requestLog, allowed, windowMs, now);
+  if (allowedAt > now) {
+    return wait(
+      'identical limit',
+      allowedAt,
+      `${allowed} identical requests in ${formatDuration(windowMs)} are sent; next in ${formatDuration(allowedAt - now)}`,
+    );
+  }
+  return undefined;
+}
+
+function wait(reason: WaitReason, at: number, why: string): Wait {
+  return { act: 'wait', reason, why, until: { from: at, to: at } };
+}
+
+function percent(fraction: number): string {
+  return `${Math.round(fraction * 100)} %`;
+}

@@ -1,0 +1,12 @@
+import type { Secret } from './secret.ts';
+
+/** An access token as it is handed around inside one process. Times are epoch ms of the Redis clock. */
+export interface Token {
+  readonly accessToken: Secret;
+  /** `Bearer`, or what the server said. */
+  readonly tokenType: string;
+  /** When its request was sent: the life counts from there, so that a slow answer cannot lengthen it. */
+  readonly issuedAt: number;
+  readonly expiresAt: number;
+  readonly generation: number;
+}

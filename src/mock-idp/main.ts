@@ -1,0 +1,110 @@
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { ERROR_EXIT_CODES, EvertokenError } from '../core/errors.ts';
+import {
+  DEMO_CLIENT,
+  type Lifetime,
+  type MockClient,
+  parseClient,
+  parseDelayMs,
+  parseLifetime,
+  parsePort,
+  parseWord,
+  SIGNINGS,
+  type Signing,
+} from './options.ts';
+import { startMockIdp } from './server.ts';
+
+interface Flags {
+  readonly port: number;
+  readonly lifetime: Lifetime | undefined;
+  readonly client: readonly MockClient[] | undefined;
+  readonly delay: number;
+  readonly signing: Signing;
+  readonly exitWithParent: boolean | undefined;
+}
+
+/**
+ * The command `mock-idp`, to be run by itself or mounted into another command line. Its action prints one line
+ * of JSON, `{"listening":"http://127.0.0.1:PORT"}`, and lasts until SIGTERM, SIGINT or, with
+ * `--exit-with-parent`, the end of standard input. Throws `LISTEN_FAILED`.
+ */
+export function mockIdpCommand(): Command {
+  return new Command('mock-idp')
+    .description('run an authorization server for tests and demonstrations, on a loopback port')
+    .option('--port <port>', 'port to listen on; 0 takes a free one', argument(parsePort), 0)
+    .option(
+      '--lifetime <duration>',
+      "tokens' lifetime, or a range as 50s..70s (default: 60s)",
+      argument(parseLifetime),
+    )
+    .option(
+      '--client <id:secret>',
+      `a client to accept; repeatable (default: ${DEMO_CLIENT.clientId}:${DEMO_CLIENT.secret})`,
+      collectClient,
+    )
+    .option('--delay <duration>', 'wait before each answer', argument(parseDelayMs), 0)
+    .option(
+      '--signing <kind>',
+      `${SIGNINGS.join(', ')} (a signature that verifies nowhere, and costs nothing)`,
+      argument((text) => parseWord(SIGNINGS, text)),
+      'es256',
+    )
+    .option('--exit-with-parent', 'end when standard input does')
+    .action(run);
+}
+
+async function run({ port, lifetime, client, delay, signing, exitWithParent }: Flags): Promise<void> {
+  const server = await startMockIdp({
+    port,
+    ...(lifetime && { lifetime }),
+    ...(client && { clients: client }),
+    delayMs: delay,
+    signing,
+  });
+  const ended = endOfRun(exitWithParent === true);
+  process.stdout.write(`${JSON.stringify({ listening: server.url })}\n`);
+  await ended;
+  await server.close();
+}
+
+function endOfRun(withParent: boolean): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      process.stdin.destroy();
+      resolve();
+    };
+    process.once('SIGTERM', end).once('SIGINT', end);
+    if (withParent) process.stdin.once('end', end).once('error', end).resume();
+  });
+}
+
+/** commander prints a usage message for its own error class only. */
+function argument<Value>(parse: (text: string) => Value): (text: string) => Value {
+  return (text) => {
+    try {
+      return parse(text);
+    } catch (error) {
+      throw error instanceof EvertokenError ? new InvalidArgumentError(error.message) : error;
+    }
+  };
+}
+
+function collectClient(text: string, before: readonly MockClient[] | undefined): readonly MockClient[] {
+  return [...(before ?? []), argument(parseClient)(text)];
+}
+
+if (import.meta.main) {
+  try {
+    await mockIdpCommand().exitOverride().parseAsync();
+  } catch (error) {
+    process.exitCode = exitCodeOf(error);
+  }
+}
+
+/** commander has already said what is wrong with the usage. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : ERROR_EXIT_CODES.USAGE;
+  if (!(error instanceof EvertokenError)) throw error;
+  process.stderr.write(`${error.code}: ${error.message}\n`);
+  return error.exitCode;
+}

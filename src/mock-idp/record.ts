@@ -1,0 +1,114 @@
+/** One token request, as it was counted when its body had arrived. */
+export interface RecordedRequest {
+  /** Epoch milliseconds. */
+  readonly at: number;
+  readonly tenant: string;
+  readonly clientId: string;
+  readonly scope: string;
+  /** 0 until it is answered, and for ever when it never is. */
+  status: number;
+}
+
+/** What the server saw. The counts are for its whole life, what is about spans of time for the bounded log. */
+export interface MockIdpStats {
+  readonly requests: number;
+  readonly issued: number;
+  readonly failed: number;
+  readonly inFlight: number;
+  /** The most requests in any second, not only in whole ones. */
+  readonly peakPerSecond: number;
+  /** The most requests with the same tenant, client and scope in any `identicalWindowMs`. */
+  readonly maxIdenticalInWindow: number;
+  readonly identicalWindowMs: number;
+  readonly byStatus: Readonly<Record<string, number>>;
+  /** Processor time of the whole process, user and system. */
+  readonly cpuMs: number;
+  readonly uptimeMs: number;
+}
+
+const LOG_LIMIT = 200_000;
+const SECOND_MS = 1000;
+
+/** The counts, and a ring of the newest requests. */
+export class RequestRecord {
+  readonly #limit: number;
+  readonly #ring: RecordedRequest[] = [];
+  readonly #startedAt = performance.now();
+  readonly #byStatus: Record<string, number> = {};
+  #count = 0;
+  #ended = 0;
+  #firstOfSecond = 0;
+  #peakPerSecond = 0;
+
+  constructor(limit = LOG_LIMIT) {
+    this.#limit = limit;
+  }
+
+  /** Counts a request; `conclude` must follow, once. */
+  add(at: number, tenant: string, clientId: string, scope: string): RecordedRequest {
+    const request: RecordedRequest = { at, tenant, clientId, scope, status: 0 };
+    this.#ring[this.#count % this.#limit] = request;
+    this.#count += 1;
+    this.#firstOfSecond = Math.max(this.#firstOfSecond, this.#oldest());
+    while (this.#at(this.#firstOfSecond) <= at - SECOND_MS) this.#firstOfSecond += 1;
+    this.#peakPerSecond = Math.max(this.#peakPerSecond, this.#count - this.#firstOfSecond);
+    return request;
+  }
+
+  /** `status` 0: the connection ended without an answer. */
+  conclude(request: RecordedRequest, status: number): void {
+    request.status = status;
+    this.#byStatus[status] = (this.#byStatus[status] ?? 0) + 1;
+    this.#ended += 1;
+  }
+
+  /** Oldest first. */
+  requests(): RecordedRequest[] {
+    const first = this.#oldest();
+    return Array.from(
+      { length: this.#count - first },
+      (_, i) => this.#ring[(first + i) % this.#limit] as RecordedRequest,
+    );
+  }
+
+  /** Looks through the whole log for the identical requests, so it is not for the hot path. */
+  stats(identicalWindowMs: number): MockIdpStats {
+    const issued = this.#byStatus['200'] ?? 0;
+    const { user, system } = process.cpuUsage();
+    return {
+      requests: this.#count,
+      issued,
+      failed: this.#ended - issued,
+      inFlight: this.#count - this.#ended,
+      peakPerSecond: this.#peakPerSecond,
+      maxIdenticalInWindow: maxIdentical(this.requests(), identicalWindowMs),
+      identicalWindowMs,
+      byStatus: { ...this.#byStatus },
+      cpuMs: Math.round((user + system) / 1000),
+      uptimeMs: Math.round(performance.now() - this.#startedAt),
+    };
+  }
+
+  #oldest(): number {
+    return Math.max(0, this.#count - this.#limit);
+  }
+
+  #at(index: number): number {
+    return (this.#ring[index % this.#limit] as RecordedRequest).at;
+  }
+}
+
+/** The most requests of one tenant, client and scope in any span of `windowMs`. `requests` is oldest first. */
+export function maxIdentical(requests: readonly RecordedRequest[], windowMs: number): number {
+  const recent = new Map<string, { times: number[]; first: number }>();
+  let most = 0;
+  for (const { at, tenant, clientId, scope } of requests) {
+    const key = JSON.stringify([tenant, clientId, scope]);
+    const entry = recent.get(key) ?? { times: [], first: 0 };
+    entry.times.push(at);
+    while ((entry.times[entry.first] as number) <= at - windowMs) entry.first += 1;
+    recent.set(key, entry);
+    most = Math.max(most, entry.times.length - entry.first);
+  }
+  return most;
+}

@@ -1,0 +1,168 @@
+import { Agent, type Dispatcher } from 'undici';
+import { classify, type Failure, type Problem } from '../core/failure.ts';
+import { Secret } from '../core/secret.ts';
+import type { TokenRequest } from './request.ts';
+import type { Answer } from './response.ts';
+
+/** A token response is a few kilobytes; whatever is larger is none. */
+export const MAX_RESPONSE_BYTES = 1024 * 1024;
+
+export interface TokenEndpointOptions {
+  /** Goes into `user-agent: evertoken/<version>`. */
+  readonly version: string;
+  /** Connections per origin, each with one request at a time. Default 32, at least 1. */
+  readonly connections?: number;
+  /** To connect, TLS included; within a request's own deadline. Default 5 s; about half a second coarse. */
+  readonly connectTimeoutMs?: number;
+}
+
+export interface SendOptions {
+  /** For everything: waiting for a connection, connecting, sending, the last byte of the answer. Exact. At least 1. */
+  readonly timeoutMs: number;
+  /** Gives the request up early, with the failure `aborted`. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What came back: a whole answer, of whatever status, or the reason why there is none. */
+export type Exchange =
+  | { readonly ok: true; readonly answer: Answer }
+  | { readonly ok: false; readonly failure: Failure };
+
+/** The way out to all token endpoints: the only outgoing HTTP of evertoken. */
+export class TokenEndpoint {
+  readonly #agent: Agent;
+  readonly #userAgent: string;
+
+  constructor(options: TokenEndpointOptions) {
+    this.#userAgent = `evertoken/${options.version}`;
+    this.#agent = new Agent({
+      connections: options.connections ?? 32,
+      connect: { timeout: options.connectTimeoutMs ?? 5000 },
+      maxResponseSize: MAX_RESPONSE_BYTES,
+      // One connection that stalls must not hold up a hundred requests, and the bound above is to mean requests.
+      allowH2: false,
+      // `timeoutMs` covers both; undici's own timers are coarse.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  /**
+   * Sends one request once: no retry, no redirect. Never rejects for anything that the network or the server
+   * does. An answer that breaks off counts by its status when that alone says no (a 429 stays one).
+   */
+  async send(request: TokenRequest, { timeoutMs, signal }: SendOptions): Promise<Exchange> {
+    const attempt = new Attempt(timeoutMs, signal);
+    try {
+      return { ok: true, answer: await attempt.orCut(this.#exchange(request, attempt)) };
+    } catch (error) {
+      return attempt.broken(error);
+    } finally {
+      attempt.end();
+    }
+  }
+
+  /** Ends when the requests in flight have; each has its deadline. `send` fails from now on. */
+  async close(): Promise<void> {
+    await this.#agent.close();
+  }
+
+  async #exchange(request: TokenRequest, attempt: Attempt): Promise<Answer> {
+    const { origin, pathname, search } = new URL(request.url);
+    const response = await this.#agent.request({
+      origin,
+      path: `${pathname}${search}`,
+      method: 'POST',
+      headers: { ...request.headers, 'user-agent': this.#userAgent },
+      body: request.body.toString(),
+      signal: attempt.signal,
+    });
+    attempt.head = response;
+    return {
+      status: response.statusCode,
+      headers: response.headers,
+      body: new Secret(await response.body.text()),
+    };
+  }
+}
+
+/** The name of undici's error. */
+const NOT_HTTP = 'HTTPParserError';
+
+type Head = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers'>;
+
+/** The deadline of one request and what it had come to when it broke. */
+class Attempt {
+  /** Set when the status and the headers are there. */
+  head: Head | undefined;
+  readonly #abort = new AbortController();
+  readonly #cut = Promise.withResolvers<never>();
+  readonly #timer: NodeJS.Timeout;
+  readonly #outer: AbortSignal | undefined;
+  #problem: Problem | undefined;
+
+  constructor(timeoutMs: number, outer: AbortSignal | undefined) {
+    this.#cut.promise.catch(() => {});
+    this.#timer = setTimeout(() => this.#stop('timeout'), timeoutMs);
+    this.#outer = outer;
+    if (outer?.aborted) this.#stop('aborted');
+    outer?.addEventListener('abort', this.#onOuterAbort);
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  /** undici notices the signal only once a request has a connection, so the deadline does not wait for it. */
+  async orCut<T>(work: Promise<T>): Promise<T> {
+    work.catch(() => {});
+    return await Promise.race([this.#cut.promise, work]);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#outer?.removeEventListener('abort', this.#onOuterAbort);
+  }
+
+  /** What a request came to that did not end well. */
+  broken(error: unknown): Exchange {
+    const { head } = this;
+    if (head && head.statusCode !== 200 && this.#problem !== 'aborted') {
+      return { ok: true, answer: { status: head.statusCode, headers: head.headers, body: new Secret('') } };
+    }
+    const code = codeOf(error);
+    const problem = this.#problem ?? PROBLEMS_OF_UNDICI[code];
+    const answeredBy = problem === 'response too large' ? 'host' : 'nobody';
+    const networkCode = NAMES_OF_UNDICI[code] ?? code;
+    return { ok: false, failure: classify({ answeredBy, status: head?.statusCode, problem, networkCode }) };
+  }
+
+  readonly #onOuterAbort = (): void => this.#stop('aborted');
+
+  #stop(problem: Problem): void {
+    this.#problem ??= problem;
+    const reason = new Error(problem);
+    this.#abort.abort(reason);
+    this.#cut.reject(reason);
+  }
+}
+
+const PROBLEMS_OF_UNDICI: Readonly<Record<string, Problem>> = {
+  UND_ERR_CONNECT_TIMEOUT: 'connect timeout',
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: 'response too large',
+  UND_ERR_HEADERS_OVERFLOW: 'response too large',
+  UND_ERR_CLOSED: 'aborted',
+  UND_ERR_DESTROYED: 'aborted',
+  [NOT_HTTP]: 'response not HTTP',
+};
+
+/** undici's names in the words of the operating system: the server closed the connection on us. */
+const NAMES_OF_UNDICI: Readonly<Record<string, string>> = { UND_ERR_SOCKET: 'ECONNRESET' };
+
+/** Only the code: an error's message can hold anything. */
+function codeOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'failure';
+  // Its code is missing for some violations of the protocol.
+  if (error.name === NOT_HTTP) return NOT_HTTP;
+  return 'code' in error && typeof error.code === 'string' ? error.code : 'failure';
+}

@@ -1,0 +1,127 @@
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+
+/** What is measured about the fleet as a whole, at the moment of a scrape. */
+export interface FleetFigures {
+  readonly hosts: readonly HostFigures[];
+  readonly processes: number;
+  readonly queueWaiting: number;
+}
+
+export interface HostFigures {
+  readonly host: string;
+  readonly managed: number;
+  readonly due: number;
+  readonly ready: number;
+  readonly closedSeconds: number;
+}
+
+/**
+ * The metrics of a process, `evertoken_*`. Labels are bounded: hosts and clients come from configuration, the
+ * rest are enumerations; tenants and targets are never labels.
+ */
+export class Metrics {
+  readonly registry = new Registry();
+  readonly refreshes = new Counter({
+    name: 'evertoken_refreshes_total',
+    help: 'Jobs by what became of them',
+    labelNames: ['client', 'outcome'] as const,
+    registers: [this.registry],
+  });
+  readonly requests = new Counter({
+    name: 'evertoken_token_requests_total',
+    help: 'HTTP requests sent to token endpoints',
+    labelNames: ['host'] as const,
+    registers: [this.registry],
+  });
+  readonly failures = new Counter({
+    name: 'evertoken_failures_total',
+    help: 'Requests that gave no token, by kind and stable code',
+    labelNames: ['client', 'kind', 'code'] as const,
+    registers: [this.registry],
+  });
+  readonly duration = new Histogram({
+    name: 'evertoken_refresh_duration_seconds',
+    help: 'From the job to the new token in Redis',
+    labelNames: ['host'] as const,
+    buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
+    registers: [this.registry],
+  });
+  readonly lifeLeft = new Histogram({
+    name: 'evertoken_replaced_life_left_ratio',
+    help: 'Share of its life that a token still had when it was replaced; 0: it had ended',
+    buckets: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+    registers: [this.registry],
+  });
+  readonly commands = new Counter({
+    name: 'evertoken_commands_total',
+    help: "Operators' commands by what became of them",
+    labelNames: ['name', 'outcome'] as const,
+    registers: [this.registry],
+  });
+  readonly consumerRequests = new Counter({
+    name: 'evertoken_consumer_requests_total',
+    help: 'What consumers asked for, by answer',
+    labelNames: ['answer'] as const,
+    registers: [this.registry],
+  });
+  readonly redisUp = new Gauge({
+    name: 'evertoken_redis_up',
+    help: '1 while Redis answers this process',
+    registers: [this.registry],
+  });
+  readonly unsavedTokens = new Gauge({
+    name: 'evertoken_unsaved_tokens',
+    help: 'Tokens that this process holds because Redis could not take them',
+    registers: [this.registry],
+  });
+  readonly awaitingConfirmation = new Gauge({
+    name: 'evertoken_removals_awaiting_confirmation',
+    help: 'Targets that are no longer configured and are kept until an operator confirms',
+    labelNames: ['client'] as const,
+    registers: [this.registry],
+  });
+  readonly #managed = hostGauge(this.registry, 'evertoken_targets', 'Managed targets');
+  readonly #due = hostGauge(
+    this.registry,
+    'evertoken_targets_due',
+    'Targets that something should be done about now',
+  );
+  readonly #ready = hostGauge(this.registry, 'evertoken_targets_ready', 'Targets that wait for the gate');
+  readonly #closed = hostGauge(
+    this.registry,
+    'evertoken_gate_closed_seconds',
+    'For how long the gate stays closed',
+  );
+  readonly #processes = new Gauge({
+    name: 'evertoken_processes',
+    help: 'Live processes of the fleet',
+    registers: [this.registry],
+  });
+  readonly #waiting = new Gauge({
+    name: 'evertoken_queue_waiting',
+    help: 'Jobs waiting in the refresh queue',
+    registers: [this.registry],
+  });
+
+  /** The exposition of this process, with the fleet's figures of this moment where Redis gives them. */
+  async expose(fleet: FleetFigures | undefined): Promise<string> {
+    if (fleet !== undefined) this.#setFleet(fleet);
+    return this.registry.metrics();
+  }
+
+  #setFleet({ hosts, processes, queueWaiting }: FleetFigures): void {
+    for (const gauge of [this.#managed, this.#due, this.#ready, this.#closed]) gauge.reset();
+    for (const { host, managed, due, ready, closedSeconds } of hosts) {
+      this.#managed.set({ host }, managed);
+      this.#due.set({ host }, due);
+      this.#ready.set({ host }, ready);
+      this.#closed.set({ host }, closedSeconds);
+    }
+    this.#processes.set(processes);
+    this.#waiting.set(queueWaiting);
+  }
+}
+
+function hostGauge(registry: Registry, name: string, help: string): Gauge<'host'> {
+  return new Gauge({ name, help, labelNames: ['host'] as const, registers: [registry] });
+}

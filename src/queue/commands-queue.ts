@@ -1,0 +1,177 @@
+import { type Job, Queue, QueueEvents, UnrecoverableError, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { parseDurationMs } from '../core/duration.ts';
+import { EvertokenError } from '../core/errors.ts';
+import { printable } from '../core/target.ts';
+
+/** The operators' queue: a contract, written to by any BullMQ client in any language. */
+export const COMMANDS_QUEUE = 'commands';
+
+const select = z.string().max(1024);
+const by = z.string().max(200).optional();
+const all = z.boolean().optional();
+const tenants = z.array(z.string()).min(1).max(100_000);
+
+/** Epoch seconds, epoch milliseconds, an ISO date or a duration from now (`30m`). */
+const until = z.union([z.number().positive(), z.string()]).transform((value, context) => {
+  if (typeof value === 'number') return { untilMs: value < 1e11 ? value * 1000 : value };
+  const forMs = parseDurationMs(value);
+  if (forMs !== undefined) return { forMs };
+  const untilMs = Date.parse(value);
+  if (!Number.isNaN(untilMs)) return { untilMs };
+  context.addIssue({
+    code: 'custom',
+    message: 'expected epoch seconds, an ISO date or a duration such as 30m',
+  });
+  return z.NEVER;
+});
+
+const SHAPES = {
+  refresh: z.strictObject({
+    select,
+    all,
+    by,
+    force: z.boolean().optional(),
+    reason: z.string().max(500).optional(),
+  }),
+  pause: z
+    .strictObject({ select, all, by, until: until.optional() })
+    .transform(({ until, ...rest }) => ({ ...rest, ...until })),
+  resume: z.strictObject({ select, by }),
+  purge: z.strictObject({ select, all, by }),
+  add: z.strictObject({ client: z.string(), tenants, by }),
+  remove: z.strictObject({ client: z.string(), tenants, by }),
+} as const;
+
+export type CommandName = keyof typeof SHAPES;
+
+/** A checked command: its name and data. */
+export type Command = {
+  [Name in CommandName]: { readonly name: Name; readonly data: z.output<(typeof SHAPES)[Name]> };
+}[CommandName];
+
+const RETENTION = {
+  /** Callers read the return value of their job; after this it is gone. */
+  removeOnComplete: { age: 3600, count: 1000 },
+  removeOnFail: { age: 86_400, count: 1000 },
+} as const;
+
+const LOCK_MS = 10_000;
+const STALLED_INTERVAL_MS = 5000;
+const MOST_EVENTS = 1000;
+
+/** Kept in the job when a command begins, so that a job that runs twice does nothing twice. */
+interface Order {
+  order?: number;
+}
+
+export interface CommandContext {
+  /** The generation that this command's order was given, if it ran before. */
+  readonly order: number | undefined;
+  readonly keepOrder: (order: number) => Promise<void>;
+}
+
+/**
+ * Runs the operators' commands. A malformed one, one with attempts of its own and one that the use case refuses
+ * fail with a reason that begins with a stable code; they are not tried again.
+ */
+export function startCommandsWorker(
+  carryOut: (command: Command, context: CommandContext) => Promise<unknown>,
+  options: { readonly connection: Redis; readonly prefix: string },
+): Worker {
+  const processor = async (job: Job<Record<string, unknown> & Order>): Promise<unknown> => {
+    try {
+      const command = parseCommand(job);
+      const keepOrder = (order: number): Promise<void> => job.updateData({ ...job.data, order });
+      return await carryOut(command, { order: job.data.order, keepOrder });
+    } catch (error) {
+      if (error instanceof EvertokenError) throw new UnrecoverableError(`${error.code}: ${error.message}`);
+      throw error;
+    }
+  };
+  return new Worker(COMMANDS_QUEUE, processor, {
+    ...options,
+    concurrency: 4,
+    lockDuration: LOCK_MS,
+    stalledInterval: STALLED_INTERVAL_MS,
+    // A command of a killed worker is run again by another: every command may be said twice.
+    maxStalledCount: 1,
+    ...RETENTION,
+  });
+}
+
+/** Checks a job of the contract. Throws `COMMAND_REFUSED` with what was expected and what came. */
+export function parseCommand(job: Pick<Job, 'name' | 'data' | 'opts'>): Command {
+  if (!Object.hasOwn(SHAPES, job.name)) {
+    throw new EvertokenError(
+      'COMMAND_REFUSED',
+      `expected a job named ${Object.keys(SHAPES).join(', ')}, but got "${printable(job.name)}"`,
+    );
+  }
+  if ((job.opts.attempts ?? 1) > 1) {
+    throw new EvertokenError(
+      'COMMAND_REFUSED',
+      `expected attempts: 1, but got ${job.opts.attempts}; a command is not retried: say it again`,
+    );
+  }
+  const name = job.name as CommandName;
+  const { order: _kept, ...data } = (job.data ?? {}) as Record<string, unknown>;
+  const parsed = SHAPES[name].safeParse(data);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(
+      (issue) => `${issue.path.join('.') || 'data'}: ${issue.message}`,
+    );
+    throw new EvertokenError('COMMAND_REFUSED', `${name}: ${problems.join('; ')}`);
+  }
+  return { name, data: parsed.data } as Command;
+}
+
+/** How the command line gives an order and hears what became of it. */
+export class CommandsClient {
+  readonly #queue: Queue;
+  readonly #events: QueueEvents;
+
+  /** `blocking` is used for the answers alone. */
+  constructor(connection: Redis, blocking: Redis, prefix: string) {
+    this.#queue = new Queue(COMMANDS_QUEUE, {
+      connection,
+      prefix,
+      streams: { events: { maxLen: MOST_EVENTS } },
+    });
+    this.#events = new QueueEvents(COMMANDS_QUEUE, { connection: blocking, prefix });
+  }
+
+  /**
+   * Gives an order and waits for its result. Throws `COMMAND_UNANSWERED` when no daemon has answered in time
+   * (the order stays in the queue), else the error with which the daemon refused it.
+   */
+  async order(name: CommandName, data: object, timeoutMs: number): Promise<unknown> {
+    await this.#events.waitUntilReady();
+    const job = await this.#queue.add(name, data, { attempts: 1, ...RETENTION });
+    try {
+      return await job.waitUntilFinished(this.#events, timeoutMs);
+    } catch (error) {
+      throw await this.#refusal(job, error);
+    }
+  }
+
+  async #refusal(job: Job, error: unknown): Promise<Error> {
+    const message = error instanceof Error ? error.message : String(error);
+    if (!(await job.isFailed())) {
+      return new EvertokenError(
+        'COMMAND_UNANSWERED',
+        `no daemon has answered; order ${job.id} stays in the queue until one with role all or scheduler runs: \`evertoken status\` shows who lives`,
+      );
+    }
+    const refused = /^(NOT_FOUND|COMMAND_REFUSED|SELECT_INVALID|TARGET_INVALID): (.*)$/s.exec(message);
+    return refused === null
+      ? new EvertokenError('COMMAND_REFUSED', message)
+      : new EvertokenError(refused[1] as 'COMMAND_REFUSED', refused[2] as string);
+  }
+
+  async close(): Promise<void> {
+    await this.#events.close();
+    await this.#queue.close();
+  }
+}

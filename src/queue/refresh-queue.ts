@@ -1,0 +1,83 @@
+import { type Job, Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { TargetId } from '../core/target.ts';
+
+/** The queue of what should run now. FIFO and short: the due index, not the queue, knows what is to be done. */
+export const REFRESH_QUEUE = 'refresh';
+
+interface RefreshJob {
+  readonly target: TargetId;
+}
+
+/** The index is the one owner of retries: a job runs once, also when its worker was killed. */
+const JOB_OPTIONS = { attempts: 1, removeOnComplete: true, removeOnFail: { count: 100 } } as const;
+
+/** A killed worker's jobs are found within two intervals; nothing waits for that, since claims end by themselves. */
+const LOCK_MS = 10_000;
+const STALLED_INTERVAL_MS = 5000;
+/** How many of the queue's events Redis keeps, about. */
+const MOST_EVENTS = 1000;
+
+/** Puts claimed targets into the queue. */
+export class RefreshQueue {
+  readonly #queue: Queue<RefreshJob>;
+
+  constructor(connection: Redis, prefix: string) {
+    this.#queue = new Queue(REFRESH_QUEUE, {
+      connection,
+      prefix,
+      streams: { events: { maxLen: MOST_EVENTS } },
+      defaultJobOptions: JOB_OPTIONS,
+    });
+  }
+
+  /** A target that is waiting already is not added again. */
+  async add(targets: readonly TargetId[]): Promise<void> {
+    await this.#queue.addBulk(
+      targets.map((target) => ({
+        name: REFRESH_QUEUE,
+        data: { target },
+        opts: { deduplication: { id: target } },
+      })),
+    );
+  }
+
+  onError(listener: (error: Error) => void): void {
+    this.#queue.on('error', listener);
+  }
+
+  async close(): Promise<void> {
+    await this.#queue.close();
+  }
+}
+
+export interface RefreshWorkerOptions {
+  readonly connection: Redis;
+  readonly prefix: string;
+  /** Jobs that this process runs at once. */
+  readonly slots: number;
+}
+
+/** Runs the queue's jobs. `refresh` must not throw for anything but trouble with Redis. */
+export function startRefreshWorker(
+  refresh: (target: TargetId) => Promise<void>,
+  { connection, prefix, slots }: RefreshWorkerOptions,
+): Worker<RefreshJob> {
+  const processor = async (job: Job<RefreshJob>): Promise<void> => {
+    const target: unknown = job.data?.target;
+    if (typeof target !== 'string') throw new Error('expected data { target }');
+    // First, so that deduplication covers waiting only: a target that comes due while it is refreshed gets a new job.
+    const removed = job.removeDeduplicationKey();
+    await Promise.all([removed, refresh(target)]);
+  };
+  return new Worker(REFRESH_QUEUE, processor, {
+    connection,
+    prefix,
+    concurrency: slots,
+    lockDuration: LOCK_MS,
+    stalledInterval: STALLED_INTERVAL_MS,
+    maxStalledCount: 0,
+    removeOnComplete: { count: 0 },
+    removeOnFail: { count: 100 },
+  });
+}

@@ -1,0 +1,242 @@
+import { decide } from '../core/decide.ts';
+import { EvertokenError } from '../core/errors.ts';
+import { nextAllowedAt } from '../core/guard.ts';
+import type { TargetState } from '../core/state.ts';
+import { type ParsedSelect, parseSelect, type TargetId } from '../core/target.ts';
+import { type Matched, matchManaged } from './match.ts';
+import type { Memory } from './memory.ts';
+import {
+  type OrderResult,
+  type PauseOrder,
+  type PurgeOrder,
+  type RefreshOrder,
+  type ResumeOrder,
+  Tally,
+  type TenantsOrder,
+} from './orders.ts';
+import type { CataloguePort, ClockPort, Due, IndexesPort, StatesPort } from './ports.ts';
+import type { Reconciler } from './reconcile.ts';
+
+/** What operators' orders change for the whole fleet. */
+export interface OrdersPort {
+  pause(pause: { select: string; all: boolean; until: number; by: string }): Promise<void>;
+  resume(select: string): Promise<boolean>;
+  pauses(now: number): Promise<readonly { select: string; until: number }[]>;
+  overrideTenants(
+    client: string,
+    tenants: readonly string[],
+    override: { op: 'add' | 'remove'; by: string; at: number },
+  ): Promise<void>;
+  announce(change: string): Promise<void>;
+}
+
+/** What tenants a client may have. */
+export interface TenantsPort {
+  /** The tenant as it stands in ids. Throws `NOT_FOUND` for an unknown client, `COMMAND_REFUSED` for an impossible tenant. */
+  resolve(client: string, tenant: string): string;
+}
+
+export interface CarryOutDependencies {
+  readonly catalogue: () => CataloguePort;
+  readonly tenants: TenantsPort;
+  readonly states: StatesPort;
+  readonly indexes: IndexesPort;
+  readonly clock: ClockPort;
+  readonly orders: OrdersPort;
+  readonly reconciler: Reconciler;
+  readonly memory: Memory;
+  readonly pausedUntil: (target: TargetId) => number | undefined;
+  /** Reads the tenants and pauses that the fleet shares again. */
+  readonly reload: () => Promise<void>;
+  /** Wakes this process's dispatchers, so that an order does not wait for their next tick. */
+  readonly wake: () => void;
+}
+
+const DEFAULT_PAUSE_MS = 3_600_000;
+const LONGEST_PAUSE_MS = 24 * 3_600_000;
+
+/** Carries out operators' orders. Each may be said twice and is then done once. */
+export class CarryOut {
+  readonly #deps: CarryOutDependencies;
+
+  constructor(deps: CarryOutDependencies) {
+    this.#deps = deps;
+  }
+
+  /** The generation that a forced order asks for. The caller keeps it, so that a repeated job asks for the same. */
+  async newOrder(): Promise<number> {
+    return (await this.#deps.clock.now()) + 1;
+  }
+
+  async refresh(request: RefreshOrder, order: number): Promise<OrderResult> {
+    const tally = new Tally();
+    for await (const matched of this.#matching(parseSelect(request.select, { all: request.all === true }))) {
+      await this.#refreshPage(matched, request, order, tally);
+      this.#deps.wake();
+    }
+    return this.#found(request.select, tally).result(request.force === true ? { order } : {});
+  }
+
+  async #refreshPage(
+    { host, entries }: Matched,
+    request: RefreshOrder,
+    order: number,
+    tally: Tally,
+  ): Promise<void> {
+    const { states, indexes, clock } = this.#deps;
+    const now = await clock.now();
+    const known = await states.read(entries.map(({ target }) => target));
+    const accepted: TargetId[] = [];
+    const by = `by ${request.by ?? 'an operator'}${request.reason === undefined ? '' : `: ${request.reason}`}`;
+    await Promise.all(
+      entries.map(async ({ target }, i) => {
+        const refusal = this.#refusal(target, known[i] as TargetState, request.force === true, now);
+        if (refusal !== undefined) return tally.refuse(refusal);
+        if (request.force === true && (await states.want(target, by, order)).outcome === 'newer') {
+          return tally.refuse('its state was written by a newer daemon');
+        }
+        tally.accept();
+        accepted.push(target);
+      }),
+    );
+    await indexes.setDue(host, accepted, now);
+  }
+
+  /** Force gets around the plan and parking, never around a pause or the identical limit. */
+  #refusal(target: TargetId, state: TargetState, force: boolean, now: number): string | undefined {
+    const { catalogue, pausedUntil } = this.#deps;
+    if ((pausedUntil(target) ?? 0) > now) return 'paused';
+    const policy = catalogue().get(target);
+    if (policy === undefined) return undefined;
+    if (force) {
+      const { count, windowMs } = policy.identical;
+      return nextAllowedAt(state.requestLog, count, windowMs, now) > now ? 'identical limit' : undefined;
+    }
+    const decision = decide(state, policy, now);
+    return decision.act === 'wait' ? decision.reason : undefined;
+  }
+
+  async pause(request: PauseOrder): Promise<OrderResult> {
+    const { clock, orders, reload } = this.#deps;
+    const now = await clock.now();
+    const until = request.untilMs ?? now + (request.forMs ?? DEFAULT_PAUSE_MS);
+    if (until <= now || until > now + LONGEST_PAUSE_MS + 1000) {
+      throw new EvertokenError(
+        'COMMAND_REFUSED',
+        'expected a pause that ends in the future and lasts at most 24 h',
+      );
+    }
+    const tally = new Tally();
+    const all = request.all === true;
+    for await (const { entries } of this.#matching(parseSelect(request.select, { all })))
+      tally.accept(entries.length);
+    this.#found(request.select, tally);
+    await orders.pause({ select: request.select, all, until, by: request.by ?? 'an operator' });
+    await orders.announce('pauses');
+    await reload();
+    return tally.result({ until: Math.floor(until / 1000) });
+  }
+
+  async resume(request: ResumeOrder): Promise<OrderResult> {
+    const { clock, orders, indexes, reload, wake } = this.#deps;
+    const now = await clock.now();
+    const pause = (await orders.pauses(now)).find(({ select }) => select === request.select);
+    if (pause === undefined || !(await orders.resume(request.select))) {
+      throw new EvertokenError(
+        'NOT_FOUND',
+        `nothing is paused by select "${request.select}"; a pause is ended by the select that it was made with`,
+      );
+    }
+    await orders.announce('pauses');
+    await reload();
+    const tally = new Tally();
+    for await (const { host, entries } of this.#matching(parseSelect(request.select, { all: true }))) {
+      tally.accept(entries.length);
+      const held = entries.filter(({ dueAt }) => dueAt === pause.until).map(({ target }) => target);
+      await indexes.setDue(host, held, now);
+    }
+    wake();
+    return tally.result();
+  }
+
+  async purge(request: PurgeOrder): Promise<OrderResult> {
+    const { clock, indexes, states, memory, orders, wake } = this.#deps;
+    const tally = new Tally();
+    for await (const { host, entries } of this.#matching(
+      parseSelect(request.select, { all: request.all === true }),
+    )) {
+      await Promise.all(
+        entries.map(async ({ target }) => {
+          await states.erase(target, false);
+          memory.forgetToken(target);
+          await orders.announce(`purge ${target}`);
+          tally.accept();
+        }),
+      );
+      await indexes.setDue(host, targetsOf(entries), await clock.now());
+      wake();
+    }
+    return this.#found(request.select, tally).result();
+  }
+
+  async add(request: TenantsOrder): Promise<OrderResult> {
+    const { catalogue, orders, clock, reconciler, reload, wake } = this.#deps;
+    const tenants = request.tenants.map((tenant) => this.#deps.tenants.resolve(request.client, tenant));
+    const before = catalogue().size;
+    await orders.overrideTenants(request.client, tenants, {
+      op: 'add',
+      by: request.by ?? 'an operator',
+      at: await clock.now(),
+    });
+    await orders.announce('tenants');
+    await reload();
+    await reconciler.enlist({ retryParked: false });
+    wake();
+    const tally = new Tally();
+    tally.accept(catalogue().size - before);
+    return tally.result();
+  }
+
+  async remove(request: TenantsOrder): Promise<OrderResult> {
+    const { orders, clock, reconciler, reload } = this.#deps;
+    const tenants = new Set(
+      request.tenants.map((tenant) => this.#deps.tenants.resolve(request.client, tenant)),
+    );
+    await orders.overrideTenants(request.client, [...tenants], {
+      op: 'remove',
+      by: request.by ?? 'an operator',
+      at: await clock.now(),
+    });
+    await orders.announce('tenants');
+    await reload();
+    const tally = new Tally();
+    const matches = (id: TargetId): boolean => {
+      const [client, tenant] = id.split('/');
+      return client === request.client && tenants.has(tenant as string);
+    };
+    for await (const { host, entries } of matchManaged(this.#deps.indexes, { matches, exact: undefined })) {
+      for (const { target } of entries) {
+        await reconciler.drop(host, target);
+        await orders.announce(`purge ${target}`);
+        tally.accept();
+      }
+    }
+    return this.#found(`${request.client}/{${[...tenants].join(',')}}/*`, tally).result();
+  }
+
+  #matching(select: ParsedSelect): AsyncGenerator<Matched> {
+    return matchManaged(this.#deps.indexes, select);
+  }
+
+  #found(select: string, tally: Tally): Tally {
+    if (tally.matched > 0) return tally;
+    throw new EvertokenError(
+      'NOT_FOUND',
+      `select "${select}" matches no managed target; \`evertoken targets\` lists them`,
+    );
+  }
+}
+
+function targetsOf(entries: readonly Due[]): TargetId[] {
+  return entries.map(({ target }) => target);
+}

@@ -1,0 +1,76 @@
+import { hasLiveToken, isWanted } from '../core/state.ts';
+import { parseTarget, type TargetId } from '../core/target.ts';
+import type { CataloguePort, ClockPort, IndexesPort, StatesPort } from './ports.ts';
+
+/** What a consumer put into the `requests` stream; anybody may write there, so nothing of it is trusted. */
+export interface ConsumerRequest {
+  readonly target: string;
+  /** `missing`: no token was there. `rejected`: a resource did not accept the token of `generation`. */
+  readonly reason: string;
+  readonly generation: string | undefined;
+}
+
+export interface ConsumerRequestDependencies {
+  readonly catalogue: () => CataloguePort;
+  readonly states: StatesPort;
+  readonly indexes: IndexesPort;
+  readonly clock: ClockPort;
+  /** Whether the token key is there; asking does not count as reading it. */
+  readonly tokenExists: (target: TargetId) => Promise<boolean>;
+  readonly wake: () => void;
+}
+
+export type ConsumerAnswer = 'wanted' | 'looked at' | 'ignored';
+
+/**
+ * Answers one consumer. A rejection counts only against the token that is published now, and once; a missing
+ * token is looked at, within its backoff. So a consumer that asks in a loop causes no more calls than one that
+ * asks once.
+ */
+export async function answerConsumer(
+  request: ConsumerRequest,
+  deps: ConsumerRequestDependencies,
+): Promise<ConsumerAnswer> {
+  const target = knownTarget(request.target, deps.catalogue());
+  if (target === undefined) return 'ignored';
+  const [[state], now] = await Promise.all([deps.states.read([target.id]), deps.clock.now()]);
+  if (state === undefined || isWanted(state)) return 'ignored';
+  const wants = await reasonToWant(request, state.generation, async () => {
+    return hasLiveToken(state, now) && !(await deps.tokenExists(target.id));
+  });
+  if (wants !== undefined) {
+    const { outcome } = await deps.states.want(target.id, wants, 0, state.generation);
+    if (outcome !== 'wanted') return 'ignored';
+  } else if (
+    request.reason !== 'missing' ||
+    hasLiveToken(state, now) ||
+    state.retryAt > now ||
+    state.leaseUntil > now
+  ) {
+    return 'ignored';
+  }
+  await deps.indexes.setDue(target.host, [target.id], now);
+  deps.wake();
+  return wants === undefined ? 'looked at' : 'wanted';
+}
+
+async function reasonToWant(
+  { reason, generation }: ConsumerRequest,
+  published: number,
+  keyIsGone: () => Promise<boolean>,
+): Promise<string | undefined> {
+  if (reason === 'rejected')
+    return generation === String(published) && published > 0
+      ? 'by a consumer: rejected by the resource'
+      : undefined;
+  return reason === 'missing' && (await keyIsGone()) ? 'by a consumer: the token key is gone' : undefined;
+}
+
+function knownTarget(id: string, catalogue: CataloguePort) {
+  try {
+    parseTarget(id);
+  } catch {
+    return undefined;
+  }
+  return catalogue.get(id);
+}

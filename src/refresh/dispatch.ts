@@ -1,0 +1,111 @@
+import { decide } from '../core/decide.ts';
+import type { Rate } from '../core/duration.ts';
+import { candidates } from '../core/plan.ts';
+import { readyScore } from '../core/rank.ts';
+import type { TargetState } from '../core/state.ts';
+import type { TargetId } from '../core/target.ts';
+import type { CataloguePort, Draw, Due, Filed, IndexesPort, StatesPort } from './ports.ts';
+
+export interface DispatchDependencies {
+  readonly catalogue: () => CataloguePort;
+  readonly states: Pick<StatesPort, 'read'>;
+  readonly indexes: Pick<IndexesPort, 'dispatch'>;
+  /** Puts claimed targets into the queue. A claim whose job is lost ends, and is offered again. */
+  readonly enqueue: (targets: readonly TargetId[]) => Promise<void>;
+  /** Until when an operator has paused a target; undefined: not. */
+  readonly pausedUntil: (target: TargetId) => number | undefined;
+  readonly epoch: () => string;
+  readonly draw: Draw;
+}
+
+/** What one step did, and when the next is worth taking. */
+export type Step =
+  | { readonly outcome: 'epoch lost' }
+  | {
+      readonly outcome: 'stepped';
+      readonly claimed: number;
+      readonly waiting: number;
+      readonly sleepMs: number;
+    };
+
+/** Work waits for the gate: as often as its burst tolerance asks. */
+const GATE_TICK_MS = 40;
+/** The longest sleep: other processes make targets due without telling this one. */
+const IDLE_MS = 500;
+/** Never more than about two seconds of work in the queue. */
+const QUEUE_SECONDS = 2;
+const MOST_QUEUED = 2000;
+/** A target that this process does not know is left to one that does. */
+const UNKNOWN_AGAIN_MS = 5000;
+
+/** Moves what is due to ready and claims from ready, for one host. Any number run side by side. */
+export class Dispatcher {
+  readonly #deps: DispatchDependencies;
+  readonly #host: string;
+  #filed: Filed[] = [];
+
+  constructor(host: string, deps: DispatchDependencies) {
+    this.#host = host;
+    this.#deps = deps;
+  }
+
+  async step(perHost: Rate): Promise<Step> {
+    const filed = this.#filed;
+    this.#filed = [];
+    const result = await this.#deps.indexes.dispatch(
+      this.#deps.epoch(),
+      this.#host,
+      perHost,
+      mostQueued(perHost),
+      filed,
+    );
+    if (result.outcome === 'epoch') return { outcome: 'epoch lost' };
+    if (result.claimed.length > 0) await this.#deps.enqueue(result.claimed);
+    this.#filed = await this.#file(result.due, result.now);
+    return {
+      outcome: 'stepped',
+      claimed: result.claimed.length,
+      waiting: result.waiting,
+      sleepMs: this.#sleepMs(result),
+    };
+  }
+
+  async #file(due: readonly Due[], now: number): Promise<Filed[]> {
+    const states = await this.#deps.states.read(due.map(({ target }) => target));
+    return due.map((entry, i) => this.#fileOne(entry, states[i] as TargetState, now));
+  }
+
+  #fileOne({ target, dueAt }: Due, state: TargetState, now: number): Filed {
+    const waitUntil = (at: number): Filed => ({ target, seen: dueAt, as: 'wait', score: Math.floor(at) });
+    const policy = this.#deps.catalogue().get(target);
+    if (policy === undefined) return waitUntil(now + UNKNOWN_AGAIN_MS);
+    const pausedUntil = this.#deps.pausedUntil(target);
+    if (pausedUntil !== undefined && pausedUntil > now) return waitUntil(pausedUntil);
+    const decision = decide(state, policy, now);
+    if (decision.act === 'wait')
+      return waitUntil(Math.max(now + 1, candidates(decision.until, [this.#deps.draw(), 0])[0]));
+    return { target, seen: dueAt, as: 'ready', score: readyScore(state, dueAt, now) };
+  }
+
+  #sleepMs({
+    now,
+    closedUntil,
+    waiting,
+    nextDueAt,
+  }: {
+    now: number;
+    closedUntil: number;
+    waiting: number;
+    nextDueAt: number;
+  }): number {
+    if (this.#filed.length > 0) return 0;
+    const forGate = waiting > 0 ? Math.max(GATE_TICK_MS, closedUntil - now) : IDLE_MS;
+    const forDue = nextDueAt > 0 ? Math.max(1, nextDueAt - now) : IDLE_MS;
+    return Math.min(IDLE_MS, forGate, forDue);
+  }
+}
+
+function mostQueued(perHost: Rate): number {
+  const perSecond = (perHost.count / perHost.windowMs) * 1000;
+  return Math.max(1, Math.min(MOST_QUEUED, Math.ceil(QUEUE_SECONDS * perSecond)));
+}

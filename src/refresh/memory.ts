@@ -1,0 +1,74 @@
+import { mergeLogs, withinWindow } from '../core/guard.ts';
+import type { TargetId } from '../core/target.ts';
+import type { Token } from '../core/token.ts';
+
+/** What a process remembers of one target. */
+export interface Remembered {
+  readonly token: Token | undefined;
+  /** The fleet's log of the identical request as this process saw it last. */
+  readonly requestLog: readonly number[];
+}
+
+const EMPTY: Remembered = { token: undefined, requestLog: [] };
+
+/**
+ * What a process could give back to a Redis that has lost its state: the tokens that it acquired and the
+ * requests that it knows of. Bounded by the targets that this process refreshed and by the lives of their
+ * tokens: what has ended is dropped.
+ */
+export class Memory {
+  readonly #targets = new Map<TargetId, Remembered>();
+  readonly #unsaved = new Set<TargetId>();
+
+  get(target: TargetId): Remembered {
+    return this.#targets.get(target) ?? EMPTY;
+  }
+
+  rememberRequests(target: TargetId, log: readonly number[], windowMs: number, now: number): void {
+    const known = this.get(target);
+    const requestLog = withinWindow(mergeLogs(known.requestLog, log), windowMs, now);
+    this.#targets.set(target, { ...known, requestLog });
+  }
+
+  /** Keeps a token until it ends; as unsaved, until `saved` says that Redis has it. */
+  rememberToken(target: TargetId, token: Token): void {
+    this.#targets.set(target, { ...this.get(target), token });
+    this.#unsaved.add(target);
+  }
+
+  saved(target: TargetId): void {
+    this.#unsaved.delete(target);
+  }
+
+  /** Tokens that were acquired while Redis could not take them. */
+  unsaved(): Map<TargetId, Remembered> {
+    return new Map([...this.#unsaved].map((target) => [target, this.get(target)]));
+  }
+
+  /** After a purge or a removal a token must not come back. */
+  forgetToken(target: TargetId): void {
+    const known = this.#targets.get(target);
+    if (known !== undefined) this.#targets.set(target, { ...known, token: undefined });
+    this.#unsaved.delete(target);
+  }
+
+  targets(): Iterable<TargetId> {
+    return this.#targets.keys();
+  }
+
+  /** What is worth giving back at `now`; drops the rest. */
+  live(now: number, windowMs: number): Map<TargetId, Remembered> {
+    for (const [target, { token, requestLog }] of this.#targets) {
+      const liveToken = token !== undefined && token.expiresAt > now ? token : undefined;
+      const recent = withinWindow(requestLog, windowMs, now);
+      if (liveToken === undefined) this.#unsaved.delete(target);
+      if (liveToken === undefined && recent.length === 0) this.#targets.delete(target);
+      else this.#targets.set(target, { token: liveToken, requestLog: recent });
+    }
+    return new Map(this.#targets);
+  }
+
+  get size(): number {
+    return this.#targets.size;
+  }
+}

@@ -1,0 +1,205 @@
+import { decide } from '../core/decide.ts';
+import { candidates } from '../core/plan.ts';
+import type { TargetState } from '../core/state.ts';
+import { parseTarget, type TargetId } from '../core/target.ts';
+import type { Memory } from './memory.ts';
+import type { CataloguePort, ClockPort, Draw, Due, IndexesPort, StatesPort } from './ports.ts';
+
+export interface ReconcileDependencies {
+  readonly catalogue: () => CataloguePort;
+  readonly states: StatesPort;
+  readonly indexes: IndexesPort;
+  readonly clock: ClockPort;
+  readonly memory: Memory;
+  readonly draw: Draw;
+}
+
+export interface Enlisted {
+  readonly added: number;
+  /** Managed before, now with another configuration, so their tokens are wanted anew. */
+  readonly changed: number;
+}
+
+/** Targets that are managed and that no live process has in its configuration. */
+export interface Removals {
+  readonly removed: readonly TargetId[];
+  /** Client -> how many of its targets wait for an operator to confirm their removal, because they are many. */
+  readonly awaitingConfirmation: ReadonlyMap<string, number>;
+}
+
+const CHUNK = 1000;
+/** Removing more than this share of a client's targets at once looks like a mistake in the configuration. */
+const SHARE_WITHOUT_CONFIRMATION = 0.2;
+/** How long a process may still remember a request: longer than any identical window that makes sense. */
+const REMEMBER_REQUESTS_MS = 3_600_000;
+
+/** Brings the index and the configuration together, and a Redis that has lost its state back to work. */
+export class Reconciler {
+  readonly #deps: ReconcileDependencies;
+
+  constructor(deps: ReconcileDependencies) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Begins to manage what is configured and not yet managed, and wants anew what is configured differently.
+   * `retryParked`: what failed for want of a right credential or configuration is tried at once, because
+   * starting a daemon is what an operator does after mending one.
+   */
+  async enlist(options: { retryParked: boolean }): Promise<Enlisted> {
+    let added = 0;
+    let changed = 0;
+    for (const [host, targets] of this.#byHost()) {
+      for (let start = 0; start < targets.length; start += CHUNK) {
+        const result = await this.#enlistChunk(
+          host,
+          targets.slice(start, start + CHUNK),
+          options.retryParked,
+        );
+        added += result.added;
+        changed += result.changed;
+      }
+    }
+    return { added, changed };
+  }
+
+  #byHost(): Map<string, TargetId[]> {
+    const catalogue = this.#deps.catalogue();
+    const byHost = new Map<string, TargetId[]>();
+    for (const id of catalogue.ids()) {
+      const host = catalogue.get(id)?.host;
+      if (host === undefined) continue;
+      const targets = byHost.get(host);
+      if (targets === undefined) byHost.set(host, [id]);
+      else targets.push(id);
+    }
+    return byHost;
+  }
+
+  async #enlistChunk(host: string, targets: readonly TargetId[], retryParked: boolean): Promise<Enlisted> {
+    const { states, indexes, clock } = this.#deps;
+    const [dueAt, known, now] = await Promise.all([
+      indexes.dueAt(host, targets),
+      states.read(targets),
+      clock.now(),
+    ]);
+    const missing: Due[] = [];
+    const changed: TargetId[] = [];
+    const wants: Promise<unknown>[] = [];
+    for (const [i, target] of targets.entries()) {
+      const state = known[i] as TargetState;
+      const by = this.#reasonToWant(target, state, retryParked && dueAt[i] !== undefined);
+      if (by !== undefined) {
+        wants.push(states.want(target, by));
+        changed.push(target);
+      }
+      if (dueAt[i] === undefined)
+        missing.push({ target, dueAt: by === undefined ? this.#firstDue(target, state, now) : now });
+    }
+    await Promise.all(wants);
+    await indexes.enlist(host, missing);
+    await indexes.setDue(host, changed, now);
+    return { added: missing.length, changed: changed.length };
+  }
+
+  #reasonToWant(target: TargetId, state: TargetState, retryParked: boolean): string | undefined {
+    const fingerprint = this.#deps.catalogue().get(target)?.fingerprint;
+    if (state.fingerprint !== '' && state.fingerprint !== fingerprint) return 'its configuration has changed';
+    const kind = state.failure?.kind;
+    if (retryParked && (kind === 'credential' || kind === 'configuration'))
+      return 'tried again after a start';
+    return undefined;
+  }
+
+  #firstDue(target: TargetId, state: TargetState, now: number): number {
+    const { catalogue, draw } = this.#deps;
+    const policy = catalogue().get(target);
+    if (policy === undefined) return now;
+    const decision = decide(state, policy, now);
+    if (decision.act === 'refresh') return now;
+    // Of the part of the window that is still to come, so that a rebuilt index is as smooth as the lost one.
+    const from = Math.max(now, decision.until.from);
+    return candidates({ from, to: Math.max(from, decision.until.to) }, [draw(), 0])[0];
+  }
+
+  /** Gives Redis back what this process remembers: everything, or only what Redis could not take at the time. */
+  async restore(what: 'everything' | 'unsaved'): Promise<number> {
+    const { memory, states, clock, catalogue } = this.#deps;
+    const now = await clock.now();
+    const remembered = [
+      ...(what === 'everything' ? memory.live(now, REMEMBER_REQUESTS_MS) : memory.unsaved()),
+    ];
+    let restored = 0;
+    for (let start = 0; start < remembered.length; start += CHUNK) {
+      const chunk = remembered.slice(start, start + CHUNK);
+      const results = await Promise.all(
+        chunk.map(async ([id, { token, requestLog }]) => {
+          const target = catalogue().get(id);
+          if (target === undefined) return false;
+          const wasNeeded = await states.restore(target, token, requestLog);
+          memory.saved(id);
+          return wasNeeded;
+        }),
+      );
+      restored += results.filter(Boolean).length;
+    }
+    return restored;
+  }
+
+  /**
+   * Ends the management of what is no longer configured. The caller has made sure that every live process has
+   * the same configuration.
+   */
+  async removeAbsent(): Promise<Removals> {
+    const { indexes, catalogue } = this.#deps;
+    const managed = new Map<string, number>();
+    const absent = new Map<string, { host: string; target: TargetId }[]>();
+    const hosts = await indexes.hosts();
+    const counts = await Promise.all(hosts.map((host) => indexes.count(host)));
+    // Everything configured is managed by now, so equal numbers mean that nothing else is.
+    if (counts.reduce((sum, count) => sum + count, 0) === catalogue().size)
+      return { removed: [], awaitingConfirmation: new Map() };
+    for (const host of hosts) {
+      for await (const page of indexes.scan(host)) {
+        for (const { target } of page) {
+          const { client } = parseTarget(target);
+          managed.set(client, (managed.get(client) ?? 0) + 1);
+          if (catalogue().get(target)?.host === host) continue;
+          const entries = absent.get(client);
+          if (entries === undefined) absent.set(client, [{ host, target }]);
+          else entries.push({ host, target });
+        }
+      }
+    }
+    return this.#remove(managed, absent);
+  }
+
+  async #remove(
+    managed: ReadonlyMap<string, number>,
+    absent: ReadonlyMap<string, readonly { host: string; target: TargetId }[]>,
+  ): Promise<Removals> {
+    const removed: TargetId[] = [];
+    const awaitingConfirmation = new Map<string, number>();
+    for (const [client, entries] of absent) {
+      // Moved to another host is not removed: only the old index has to forget it.
+      const gone = entries.filter(({ target }) => this.#deps.catalogue().get(target) === undefined);
+      if (gone.length > SHARE_WITHOUT_CONFIRMATION * (managed.get(client) ?? 0)) {
+        awaitingConfirmation.set(client, gone.length);
+        continue;
+      }
+      for (const { host, target } of entries) await this.drop(host, target);
+      removed.push(...gone.map(({ target }) => target));
+    }
+    return { removed, awaitingConfirmation };
+  }
+
+  /** Ends the management of one target on one host; its token goes unless another host manages it. */
+  async drop(host: string, target: TargetId): Promise<void> {
+    const { indexes, states, memory, catalogue } = this.#deps;
+    await indexes.remove(host, [target]);
+    const movedTo = catalogue().get(target)?.host;
+    if (movedTo !== undefined && movedTo !== host) return;
+    memory.forgetToken(target);
+    await states.erase(target, true);
+  }
+}

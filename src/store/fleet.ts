@@ -1,0 +1,142 @@
+import type { Redis } from 'ioredis';
+import type { Keys } from './keys.ts';
+import { Script } from './script.ts';
+
+const SCRIPTS = { heartbeat: new Script('heartbeat'), epoch: new Script('epoch') };
+
+/** What a process says of itself with every heartbeat. */
+export interface ProcessInfo {
+  readonly id: string;
+  readonly role: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly version: string;
+  /** Hash of what it takes its targets from; removals wait until all live processes agree. */
+  readonly configHash: string;
+  /** Epoch ms of the process's own clock. */
+  readonly startedAt: number;
+}
+
+export interface FleetView {
+  /** Redis time, ms. */
+  readonly now: number;
+  /** Empty when Redis has no epoch: it is new, or has lost its state. */
+  readonly epoch: string;
+  /** Claims open at this Redis time, ms. */
+  readonly opensAt: number;
+  readonly processes: readonly ProcessInfo[];
+}
+
+/** What an operator said about a tenant of a client, on top of the configuration. */
+export interface TenantOverride {
+  readonly op: 'add' | 'remove';
+  readonly by: string;
+  /** Epoch ms of the Redis clock. */
+  readonly at: number;
+}
+
+/** A standing order not to claim the targets of a select. */
+export interface Pause {
+  readonly select: string;
+  readonly all: boolean;
+  /** Epoch ms of the Redis clock. */
+  readonly until: number;
+  readonly by: string;
+}
+
+/** What the processes of a fleet tell each other. */
+export class Fleet {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+
+  constructor(redis: Redis, keys: Keys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /** Says that a process lives. `liveMs`: how long one counts as live after its last heartbeat. */
+  async heartbeat(self: ProcessInfo, liveMs: number): Promise<FleetView> {
+    return this.#beat(self.id, JSON.stringify(self), liveMs);
+  }
+
+  /** Says that a process is leaving, so that nobody waits for its agreement. */
+  async leave(id: string, liveMs: number): Promise<void> {
+    await this.#beat(id, '', liveMs);
+  }
+
+  /** Who lives, for those who only look. */
+  async view(liveMs: number): Promise<FleetView> {
+    return this.#beat('', '', liveMs);
+  }
+
+  async #beat(id: string, says: string, liveMs: number): Promise<FleetView> {
+    const keys = [this.#keys.processes, this.#keys.processDetails, this.#keys.epoch];
+    const [now, epoch, opensAt, details] = await SCRIPTS.heartbeat.run(this.#redis, keys, [id, says, liveMs]);
+    return {
+      now: Number(now),
+      epoch: String(epoch),
+      opensAt: Number(opensAt),
+      processes: (details as readonly string[]).map((json) => JSON.parse(json) as ProcessInfo),
+    };
+  }
+
+  /** Begins an epoch unless there is one. Gives the one that is. */
+  async beginEpoch(id: string, graceMs: number): Promise<{ begun: boolean; id: string; opensAt: number }> {
+    const [begun, current, opensAt] = await SCRIPTS.epoch.run(this.#redis, [this.#keys.epoch], [id, graceMs]);
+    return { begun: begun === 1, id: String(current), opensAt: Number(opensAt) };
+  }
+
+  /** Redis time, ms. */
+  async now(): Promise<number> {
+    const [seconds, micros] = await this.#redis.time();
+    return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+  }
+
+  /** Overrides by `client/tenant`. */
+  async tenantOverrides(): Promise<Map<string, TenantOverride>> {
+    const entries = Object.entries(await this.#redis.hgetall(this.#keys.tenants));
+    return new Map(entries.map(([scope, json]) => [scope, JSON.parse(json) as TenantOverride]));
+  }
+
+  async overrideTenants(client: string, tenants: readonly string[], override: TenantOverride): Promise<void> {
+    const json = JSON.stringify(override);
+    await this.#redis.hset(this.#keys.tenants, ...tenants.flatMap((tenant) => [`${client}/${tenant}`, json]));
+  }
+
+  /** The pauses that still hold; ended ones are dropped on the way. */
+  async pauses(now: number): Promise<Pause[]> {
+    const pauses = Object.entries(await this.#redis.hgetall(this.#keys.pauses)).map(([select, json]) => ({
+      ...(JSON.parse(json) as Omit<Pause, 'select'>),
+      select,
+    }));
+    const ended = pauses.filter((pause) => pause.until <= now);
+    if (ended.length > 0) await this.#redis.hdel(this.#keys.pauses, ...ended.map((pause) => pause.select));
+    return pauses.filter((pause) => pause.until > now);
+  }
+
+  async pause({ select, ...rest }: Pause): Promise<void> {
+    await this.#redis.hset(this.#keys.pauses, select, JSON.stringify(rest));
+  }
+
+  /** Ends a pause. Gives whether there was one. */
+  async resume(select: string): Promise<boolean> {
+    return (await this.#redis.hdel(this.#keys.pauses, select)) === 1;
+  }
+
+  /** Publishes each client's pace for one tenant, which the scripts that claim read. */
+  async setTenantIntervals(intervalsMs: ReadonlyMap<string, number>): Promise<void> {
+    if (intervalsMs.size === 0) return;
+    await this.#redis.hset(this.#keys.limits, ...[...intervalsMs].flat().map(String));
+  }
+
+  /** Drops what is known of clients that no process has any more. */
+  async dropTenantIntervals(keep: ReadonlySet<string>): Promise<void> {
+    const gone = (await this.#redis.hkeys(this.#keys.limits)).filter((client) => !keep.has(client));
+    if (gone.length > 0) await this.#redis.hdel(this.#keys.limits, ...gone);
+  }
+
+  /** Tells every process that an operator has changed something: `tenants`, `pauses` or `purge <target>`. */
+  async announce(change: string): Promise<void> {
+    await this.#redis.publish(this.#keys.changes, change);
+  }
+}

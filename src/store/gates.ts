@@ -1,0 +1,77 @@
+import type { Redis } from 'ioredis';
+import { type Gate, type GateEvent, type GateScope, OPEN_GATE, reduceGate } from '../core/gate.ts';
+import type { Keys } from './keys.ts';
+import { Script } from './script.ts';
+
+const CHANGE = new Script('gate');
+
+/** A gate that nobody has used or changed for so long is as good as new. */
+const FORGET_MS = 86_400_000;
+const FIELDS = [
+  'rev',
+  'closedUntil',
+  'why',
+  'probing',
+  'closures',
+  'suspect',
+  'suspectAt',
+  'changedAt',
+] as const;
+
+/** The gates of the fleet. What an attempt tells is reduced by `core/gate` and written if nobody was faster. */
+export class Gates {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+
+  constructor(redis: Redis, keys: Keys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  async read(scope: GateScope): Promise<Gate> {
+    return decodeGate(await this.#redis.hmget(this.#key(scope), ...FIELDS)).gate;
+  }
+
+  /** Applies an event. Gives the gate before and after it. */
+  async report(scope: GateScope, event: GateEvent, now: number): Promise<{ before: Gate; after: Gate }> {
+    const key = this.#key(scope);
+    for (;;) {
+      const { revision, gate } = decodeGate(await this.#redis.hmget(key, ...FIELDS));
+      const after = reduceGate(gate, event, now);
+      if (after === gate) return { before: gate, after };
+      const forgetMs = FORGET_MS + Math.max(0, after.closedUntil - now);
+      const [changed] = await CHANGE.run(this.#redis, [key], [revision, forgetMs, ...encodeGate(after)]);
+      if (changed === 1) return { before: gate, after };
+    }
+  }
+
+  #key(scope: GateScope): string {
+    return 'host' in scope ? this.#keys.hostGate(scope.host) : this.#keys.tenantGate(scope.tenantScope);
+  }
+}
+
+function decodeGate(values: readonly (string | null)[]): { revision: string; gate: Gate } {
+  const [revision, closedUntil, why, probing, closures, suspect, suspectAt, changedAt] = values;
+  return {
+    revision: revision ?? '0',
+    gate: {
+      ...OPEN_GATE,
+      closedUntil: Number(closedUntil ?? 0),
+      why: why ?? '',
+      probing: probing === '1',
+      closures: Number(closures ?? 0),
+      suspect: suspect ?? '',
+      suspectAt: Number(suspectAt ?? 0),
+      changedAt: Number(changedAt ?? 0),
+    },
+  };
+}
+
+/** Whatever a report changes, the probe that was out has come back. */
+function encodeGate(gate: Gate): (string | number)[] {
+  return [
+    ...['closedUntil', gate.closedUntil, 'why', gate.why, 'probing', gate.probing ? 1 : 0],
+    ...['closures', gate.closures, 'suspect', gate.suspect, 'suspectAt', gate.suspectAt],
+    ...['changedAt', gate.changedAt, 'probeUntil', 0],
+  ];
+}

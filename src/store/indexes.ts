@@ -1,0 +1,230 @@
+import type { Redis } from 'ioredis';
+import { CLAIM } from '../core/claim.ts';
+import type { Rate } from '../core/duration.ts';
+import { READY_BAND } from '../core/rank.ts';
+import type { TargetId } from '../core/target.ts';
+import type { Keys } from './keys.ts';
+import { Script } from './script.ts';
+
+const SCRIPTS = {
+  dispatch: new Script('dispatch'),
+  plan: new Script('plan'),
+  giveBack: new Script('give-back'),
+};
+
+/** A target in ready is looked at again after this, in case its state has changed without anyone saying so. */
+const READY_RECHECK_MS = 300_000;
+/** A claim of one tick more or less does not matter; a burst longer than a tick would be a herd. */
+const HOST_BURST_MS = 100;
+const TENANT_BURST_MS = 1000;
+const MOST_SHOWN = 500;
+const SCAN_COUNT = 1000;
+const CHUNK = 1000;
+
+/** What a dispatcher made of a target that had come due. */
+export interface Filed {
+  readonly target: TargetId;
+  /** The due score that was seen; if it has moved since, nothing is done. */
+  readonly seen: number;
+  readonly as: 'ready' | 'wait';
+  /** Ready score, or when to look again. */
+  readonly score: number;
+}
+
+export interface Due {
+  readonly target: TargetId;
+  readonly dueAt: number;
+}
+
+export type DispatchResult =
+  | { readonly outcome: 'epoch' }
+  | {
+      readonly outcome: 'ok';
+      readonly now: number;
+      readonly closedUntil: number;
+      /** When the next target comes due; 0: none is managed. */
+      readonly nextDueAt: number;
+      readonly waiting: number;
+      readonly claimed: readonly TargetId[];
+      /** What is due now, at most 500 targets. */
+      readonly due: readonly Due[];
+    };
+
+/** The due and the ready index of every host. Being in due means: this target is managed. */
+export class Indexes {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+  readonly #queue: string;
+
+  /** `queue`: name of the queue whose waiting list bounds the claims. */
+  constructor(redis: Redis, keys: Keys, queue: string) {
+    this.#redis = redis;
+    this.#keys = keys;
+    this.#queue = queue;
+  }
+
+  async dispatch(
+    epoch: string,
+    host: string,
+    perHost: Rate,
+    mostWaiting: number,
+    filed: readonly Filed[],
+  ): Promise<DispatchResult> {
+    const intervalMs = perHost.windowMs / perHost.count;
+    const keys = [
+      this.#keys.epoch,
+      this.#keys.due(host),
+      this.#keys.ready(host),
+      this.#keys.hostGate(host),
+      this.#keys.limits,
+      this.#keys.waiting(this.#queue),
+    ];
+    const args: (string | number)[] = [
+      epoch,
+      this.#keys.tenantGates,
+      intervalMs,
+      HOST_BURST_MS,
+      TENANT_BURST_MS,
+      mostWaiting,
+      MOST_SHOWN,
+      READY_RECHECK_MS,
+      CLAIM.queueMs + CLAIM.withoutTokenMs,
+      CLAIM.queueMs,
+      CLAIM.shareOfLife,
+      CLAIM.shortestMs,
+      CLAIM.longestMs,
+      CLAIM.withoutTokenMs,
+      READY_BAND,
+    ];
+    for (const { target, seen, as, score } of filed) args.push(target, seen, as, score);
+    const [outcome, now, closedUntil, nextDueAt, waiting, claimed, due] = await SCRIPTS.dispatch.run(
+      this.#redis,
+      keys,
+      args,
+    );
+    if (outcome === 'epoch') return { outcome };
+    return {
+      outcome: 'ok',
+      now: Number(now),
+      closedUntil: Number(closedUntil),
+      nextDueAt: Number(nextDueAt),
+      waiting: Number(waiting),
+      claimed: claimed as readonly TargetId[],
+      due: pairs(due as readonly string[]),
+    };
+  }
+
+  /** Plans the next look at a target. Gives the moment, or undefined when somebody else has moved it. */
+  async plan(
+    host: string,
+    target: TargetId,
+    seen: number,
+    slotMs: number,
+    moments: readonly [number, number],
+  ): Promise<number | undefined> {
+    const keys = [this.#keys.due(host), this.#keys.ready(host)];
+    const [outcome, at] = await SCRIPTS.plan.run(this.#redis, keys, [target, seen, slotMs, ...moments]);
+    return outcome === 'planned' ? Number(at) : undefined;
+  }
+
+  /** Gives back a claim that was not used; the target is offered again after `againInMs`. */
+  async giveBack(
+    host: string,
+    target: TargetId,
+    seen: number,
+    perHost: Rate,
+    againInMs: number,
+  ): Promise<void> {
+    const keys = [this.#keys.due(host), this.#keys.hostGate(host)];
+    await SCRIPTS.giveBack.run(this.#redis, keys, [
+      target,
+      seen,
+      againInMs,
+      perHost.windowMs / perHost.count,
+    ]);
+  }
+
+  /** The due score of each target, or undefined where it is not managed. */
+  async dueAt(host: string, targets: readonly TargetId[]): Promise<(number | undefined)[]> {
+    if (targets.length === 0) return [];
+    const scores = await this.#redis.zmscore(this.#keys.due(host), ...targets);
+    return scores.map((score) => (score === null ? undefined : Number(score)));
+  }
+
+  /** Begins to manage targets, due at the given moments. Those that are managed already are left as they are. */
+  async enlist(host: string, entries: readonly Due[]): Promise<void> {
+    for (let start = 0; start < entries.length; start += CHUNK) {
+      const chunk = entries.slice(start, start + CHUNK);
+      const members = chunk.flatMap(({ target, dueAt }) => [Math.floor(dueAt), target]);
+      await this.#redis
+        .multi()
+        .sadd(this.#keys.hosts, host)
+        .zadd(this.#keys.due(host), 'NX', ...members)
+        .exec();
+    }
+  }
+
+  /** Makes managed targets due at a moment, whatever was planned. */
+  async setDue(host: string, targets: readonly TargetId[], dueAt: number): Promise<void> {
+    for (let start = 0; start < targets.length; start += CHUNK) {
+      const chunk = targets.slice(start, start + CHUNK);
+      const members = chunk.flatMap((target) => [Math.floor(dueAt), target]);
+      await this.#redis.zadd(this.#keys.due(host), 'XX', ...members);
+    }
+  }
+
+  /** Takes targets out of ready, so that they are looked at again before they can be claimed. */
+  async unready(host: string, targets: readonly TargetId[]): Promise<void> {
+    for (let start = 0; start < targets.length; start += CHUNK) {
+      await this.#redis.zrem(this.#keys.ready(host), ...targets.slice(start, start + CHUNK));
+    }
+  }
+
+  /** Ends the management of targets. */
+  async remove(host: string, targets: readonly TargetId[]): Promise<void> {
+    for (let start = 0; start < targets.length; start += CHUNK) {
+      const chunk = targets.slice(start, start + CHUNK);
+      await this.#redis
+        .multi()
+        .zrem(this.#keys.due(host), ...chunk)
+        .zrem(this.#keys.ready(host), ...chunk)
+        .exec();
+    }
+  }
+
+  /** The hosts that have indexes; one that manages nothing any more is dropped on the way. */
+  async hosts(): Promise<string[]> {
+    const hosts = await this.#redis.smembers(this.#keys.hosts);
+    const managed: string[] = [];
+    for (const host of hosts.sort()) {
+      if ((await this.count(host)) > 0) managed.push(host);
+      else await this.#redis.srem(this.#keys.hosts, host);
+    }
+    return managed;
+  }
+
+  async count(host: string): Promise<number> {
+    return this.#redis.zcard(this.#keys.due(host));
+  }
+
+  async readyCount(host: string): Promise<number> {
+    return this.#redis.zcard(this.#keys.ready(host));
+  }
+
+  /** All managed targets of a host, in pages; one that is moved meanwhile may come twice. */
+  async *scan(host: string): AsyncGenerator<readonly Due[]> {
+    let cursor = '0';
+    do {
+      const [next, flat] = await this.#redis.zscan(this.#keys.due(host), cursor, 'COUNT', SCAN_COUNT);
+      cursor = next;
+      yield pairs(flat);
+    } while (cursor !== '0');
+  }
+}
+
+function pairs(flat: readonly string[]): Due[] {
+  const entries: Due[] = [];
+  for (let i = 0; i + 1 < flat.length; i += 2)
+    entries.push({ target: flat[i] as string, dueAt: Number(flat[i + 1]) });
+  return entries;
+}

@@ -1,0 +1,167 @@
+-- One step of a dispatcher, for one host: files what it looked at since the step before, claims from ready what
+-- the gates give, and shows what has come due. Any number of dispatchers may take steps side by side.
+--
+-- KEYS 1  epoch
+--      2  due index of the host
+--      3  ready index of the host
+--      4  gate of the host
+--      5  limits: client -> ms between two requests for one of its tenants
+--      6  the queue's waiting list
+-- ARGV 1  epoch that the dispatcher knows
+--      2  prefix of the gates of client + tenant, which live in the same slot
+--      3  ms between two requests to the host
+--      4  burst tolerance of the host's rate, ms
+--      5  burst tolerance of a tenant's rate, ms
+--      6  most jobs that may wait in the queue
+--      7  most targets to show
+--      8  ms after which a target in ready is looked at again
+--      9  a probe's claim, ms
+--      10 a claim's time in the queue, ms       11 its share of the life left
+--      12 its least, ms    13 its most, ms      14 without a live token, ms
+--      15 the band width of the ready scores
+--      16 ... of what was looked at: target, due score seen, 'ready' or 'wait', the score
+-- Result  {'epoch'} when Redis does not know the dispatcher's epoch, else
+--         {'ok', now, gate closed until, next due (0: none), waiting in ready,
+--          {claimed target, ...}, {due target, due score, ...}}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local epoch, dueKey, readyKey, gateKey, limitsKey, waitKey = unpack(KEYS)
+local known = redis.call('HMGET', epoch, 'id', 'opensAt')
+if known[1] ~= ARGV[1] then return {'epoch'} end
+
+for i = 16, #ARGV, 4 do
+  local target = ARGV[i]
+  if redis.call('ZSCORE', dueKey, target) == ARGV[i + 1] then
+    if ARGV[i + 2] == 'ready' then
+      redis.call('ZADD', readyKey, ARGV[i + 3], target)
+      redis.call('ZADD', dueKey, 'XX', now + tonumber(ARGV[8]), target)
+    else
+      redis.call('ZREM', readyKey, target)
+      redis.call('ZADD', dueKey, 'XX', ARGV[i + 3], target)
+    end
+  end
+end
+
+local gate = redis.call('HMGET', gateKey, 'nextAt', 'closedUntil', 'probing', 'seq', 'probeUntil')
+local intervalMs, burstMs = tonumber(ARGV[3]), tonumber(ARGV[4])
+local nextAt = math.max(now, tonumber(gate[1] or 0))
+local closedUntil = tonumber(gate[2] or 0)
+local probing = gate[3] == '1'
+if probing then closedUntil = math.max(closedUntil, tonumber(gate[5] or 0)) end
+local gives = 0
+if closedUntil <= now and tonumber(known[2]) <= now then
+  gives = math.max(0, math.floor((now + burstMs - nextAt) / intervalMs) + 1)
+  if probing then gives = math.min(gives, 1) end
+  gives = math.min(gives, tonumber(ARGV[6]) - redis.call('LLEN', waitKey))
+end
+
+local band = tonumber(ARGV[15])
+local ranges = {
+  live = {'(' .. now, '(' .. band},
+  dead = {0, now},
+  neverIssued = {band, '(' .. 2 * band},
+  failing = {2 * band, '(' .. 3 * band},
+  operator = {3 * band, '+inf'},
+}
+-- The shares, as turns: operators 1 in 10, never-issued 2 in 10, dead or failing 1 in 10. Who has nothing to do
+-- passes the turn on in this order, so that no turn is wasted.
+local turns = {'operator', 'live', 'neverIssued', 'live', 'live', 'live', 'neverIssued', 'live', 'live', 'dead'}
+local passOn = {'live', 'operator', 'neverIssued', 'dead', 'failing'}
+-- A probe goes to a target that has worked before.
+local probeOrder = {'live', 'dead', 'failing', 'operator', 'neverIssued'}
+
+local lists, places = {}, {}
+local looks = gives > 0 and (2 * gives + 100) or 0
+
+local function nextOf(class)
+  local place = (places[class] or 0) + 1
+  if not lists[class] or (place > #lists[class] and lists[class].more) then
+    local least, most = unpack(ranges[class])
+    -- What was looked at has left ready, so the next page is the first one again.
+    lists[class] = redis.call('ZRANGEBYSCORE', readyKey, least, most, 'WITHSCORES', 'LIMIT', 0, gives + 20)
+    lists[class].more = #lists[class] == 2 * (gives + 20)
+    place = 1
+  end
+  places[class] = place + 1
+  return lists[class][place], tonumber(lists[class][place + 1] or 0)
+end
+
+local tenantLimits, tenantNext = {}, {}
+
+-- nil when the tenant's gate lets the target through, else the moment at which it will.
+local function heldUntil(target)
+  local scope = string.match(target, '^(.*)/[^/]*$')
+  local client = string.match(scope, '^[^/]*')
+  if not tenantLimits[client] then tenantLimits[client] = tonumber(redis.call('HGET', limitsKey, client) or 200) end
+  local tenant = tenantNext[scope]
+  if not tenant then
+    local stored = redis.call('HMGET', ARGV[2] .. scope, 'nextAt', 'closedUntil')
+    tenant = {at = math.max(now, tonumber(stored[1] or 0)), closed = tonumber(stored[2] or 0), held = 0}
+    tenantNext[scope] = tenant
+  end
+  if tenant.closed <= now and tenant.at - tonumber(ARGV[5]) <= now then
+    tenant.at = tenant.at + tenantLimits[client]
+    redis.call('HSET', ARGV[2] .. scope, 'nextAt', tenant.at)
+    redis.call('PEXPIRE', ARGV[2] .. scope, math.ceil(math.max(tenant.at, tenant.closed) - now) + 1000)
+    return nil
+  end
+  -- Held targets are given the tenant's next turns one after the other, so that they do not all come back at once.
+  tenant.held = tenant.held + 1
+  return math.ceil(math.max(tenant.closed, tenant.at - tonumber(ARGV[5])) + tenant.held * tenantLimits[client])
+end
+
+local function claimEnd(class, score)
+  local claimMs = tonumber(ARGV[14])
+  if class == 'live' then
+    claimMs = math.max(tonumber(ARGV[12]), math.min(tonumber(ARGV[13]), tonumber(ARGV[11]) * (score - now)))
+  end
+  return math.floor(now + tonumber(ARGV[10]) + claimMs)
+end
+
+local function take(class)
+  while looks > 0 do
+    local target, score = nextOf(class)
+    if not target then return nil end
+    looks = looks - 1
+    redis.call('ZREM', readyKey, target)
+    local held = heldUntil(target)
+    redis.call('ZADD', dueKey, 'XX', held or claimEnd(class, score), target)
+    if not held then return target end
+  end
+  return nil
+end
+
+local function takeFirst(order)
+  for _, class in ipairs(order) do
+    local target = take(class)
+    if target then return target end
+  end
+  return nil
+end
+
+local claimed = {}
+local seq = tonumber(gate[4] or 0)
+while #claimed < gives do
+  local target
+  if probing then
+    target = takeFirst(probeOrder)
+  else
+    local turn = turns[seq % 10 + 1]
+    target = take(turn) or (turn == 'dead' and take('failing')) or takeFirst(passOn)
+  end
+  if not target then break end
+  claimed[#claimed + 1] = target
+  seq = seq + 1
+end
+if #claimed > 0 then
+  redis.call('HSET', gateKey, 'nextAt', nextAt + #claimed * intervalMs, 'seq', seq % 10)
+  if probing then
+    closedUntil = now + tonumber(ARGV[9])
+    redis.call('HSET', gateKey, 'probeUntil', closedUntil)
+  end
+  redis.call('PEXPIRE', gateKey, 86400000)
+end
+
+local due = redis.call('ZRANGEBYSCORE', dueKey, '-inf', now, 'WITHSCORES', 'LIMIT', 0, ARGV[7])
+local following = redis.call('ZRANGEBYSCORE', dueKey, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
+return {'ok', now, closedUntil, math.floor(tonumber(following[2] or 0)), redis.call('ZCARD', readyKey), claimed, due}

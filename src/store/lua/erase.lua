@@ -1,0 +1,17 @@
+-- Deletes a token at once: for an incident, or because its target is no longer managed. What is still being
+-- acquired is fenced off by raising the floor of generations.
+--
+-- KEYS 1  state of the target
+--      2  token key
+-- ARGV 1  '1' when the target goes as well: the rest of its state follows after ARGV 2
+--      2  ms to keep the identical log and the floor
+-- Result  {'erased', now, 1 if there was a token, floor}
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local state = redis.call('HMGET', KEYS[1], 'g', 'a')
+local floor = math.max(now, tonumber(state[1] or 0), tonumber(state[2] or 0))
+local deleted = redis.call('DEL', KEYS[2])
+redis.call('HSET', KEYS[1], 'v', 1, 'g', floor, 'a', floor)
+redis.call('HDEL', KEYS[1], 'i', 'e', 'h', 'w', 'b', 'n', 'f', 'r', 's', 'l')
+if ARGV[1] == '1' or redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
+return {'erased', now, deleted, floor}

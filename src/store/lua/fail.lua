@@ -1,0 +1,18 @@
+-- Concludes an attempt that got no token. The token that is there is not touched.
+--
+-- KEYS 1  state of the target
+-- ARGV 1  generation of the attempt
+--      2  the failure, kind:code
+--      3  not to be tried again for so long, ms
+-- Result  {'noted', now, when it may be tried again} or {'stale', now} when a later attempt has written the status
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local state = redis.call('HMGET', KEYS[1], 'g', 'a', 's')
+local generation = tonumber(ARGV[1])
+if generation < tonumber(state[3] or 0) or generation <= tonumber(state[1] or 0) then return {'stale', now} end
+
+local retryAt = now + tonumber(ARGV[3])
+redis.call('HSET', KEYS[1], 's', ARGV[1], 'f', ARGV[2], 'r', retryAt)
+redis.call('HINCRBY', KEYS[1], 'n', 1)
+if generation == tonumber(state[2] or 0) then redis.call('HDEL', KEYS[1], 'l') end
+return {'noted', now, retryAt}

@@ -1,0 +1,36 @@
+-- Concludes an attempt that got a token: one fenced write of the token and of the target's status.
+--
+-- KEYS 1  state of the target
+--      2  token key
+-- ARGV 1  generation of the attempt
+--      2  Redis time at which the request was sent, ms
+--      3  end of the token's life, ms
+--      4  the token's record, as consumers read it
+--      5  fingerprint of the wire request
+--      6  channel that tells of a new token
+--      7  the message
+--      8  how long the state is kept beyond its token, ms
+-- Result  {'published', now}
+--         {'stale', now, generation}  a newer generation is published: this one changes nothing
+--         {'dead', now}               the token has ended already: setting it would delete the live one
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local state = redis.call('HMGET', KEYS[1], 'g', 'a', 's', 'w')
+local generation = tonumber(ARGV[1])
+if generation <= tonumber(state[1] or 0) then return {'stale', now, tonumber(state[1])} end
+if tonumber(ARGV[3]) <= now then return {'dead', now} end
+
+redis.call('SET', KEYS[2], ARGV[4], 'PXAT', ARGV[3])
+redis.call('HSET', KEYS[1], 'v', 1, 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5])
+if generation >= tonumber(state[3] or 0) then
+  redis.call('HSET', KEYS[1], 's', ARGV[1])
+  redis.call('HDEL', KEYS[1], 'n', 'f', 'r')
+end
+if generation >= tonumber(state[4] or 0) then redis.call('HDEL', KEYS[1], 'w', 'b') end
+if generation >= tonumber(state[2] or 0) then
+  redis.call('HSET', KEYS[1], 'a', ARGV[1])
+  redis.call('HDEL', KEYS[1], 'l')
+end
+redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[3]) - now + tonumber(ARGV[8]))
+redis.call('PUBLISH', ARGV[6], ARGV[7])
+return {'published', now}

@@ -1,0 +1,165 @@
+import type { Redis } from 'ioredis';
+import type { FailureNote, TargetPolicy, TargetState } from '../core/state.ts';
+import { STATE_VERSION } from '../core/state.ts';
+import type { TargetId } from '../core/target.ts';
+import type { Token } from '../core/token.ts';
+import { decodeState, encodeFailure, encodeLog, encodeToken } from './codec.ts';
+import type { Keys } from './keys.ts';
+import { Script } from './script.ts';
+
+/** A state outlives its token by this much: what is no longer refreshed by anyone disappears. */
+const KEEP_STATE_MS = 3 * 86_400_000;
+/** What is left of a removed target (log and floor) outlives any identical window and most stopped processes. */
+const KEEP_REMOVED_MS = 86_400_000;
+
+const SCRIPTS = {
+  begin: new Script('begin'),
+  count: new Script('count'),
+  release: new Script('release'),
+  publish: new Script('publish'),
+  fail: new Script('fail'),
+  want: new Script('want'),
+  erase: new Script('erase'),
+  restore: new Script('restore'),
+};
+
+export type BeginResult =
+  | {
+      readonly outcome: 'begun';
+      readonly now: number;
+      readonly generation: number;
+      readonly state: TargetState;
+    }
+  | { readonly outcome: 'leased' | 'limited'; readonly now: number; readonly until: number }
+  | { readonly outcome: 'newer'; readonly now: number; readonly version: number };
+
+export type WantResult = { readonly outcome: 'wanted' | 'superseded' | 'newer'; readonly generation: number };
+
+/** The states of the targets, and the token keys that share their slots. Every change is one script. */
+export class States {
+  readonly #redis: Redis;
+  readonly #keys: Keys;
+
+  constructor(redis: Redis, keys: Keys) {
+    this.#redis = redis;
+    this.#keys = keys;
+  }
+
+  /** The state of each target, in the order asked; an unknown target has the empty state. */
+  async read(targets: readonly TargetId[]): Promise<TargetState[]> {
+    if (targets.length === 0) return [];
+    const pipeline = this.#redis.pipeline();
+    for (const target of targets) pipeline.hgetall(this.#keys.state(target));
+    const replies = (await pipeline.exec()) ?? [];
+    return replies.map(([error, fields]) => {
+      if (error) throw error;
+      return decodeState(Object.entries(fields as Record<string, string>).flat());
+    });
+  }
+
+  async begin(policy: TargetPolicy, leaseMs: number): Promise<BeginResult> {
+    const { count, windowMs } = policy.identical;
+    const [outcome, now, third, ...fields] = await SCRIPTS.begin.run(
+      this.#redis,
+      [this.#keys.state(policy.id)],
+      [STATE_VERSION, leaseMs, count, windowMs, KEEP_STATE_MS],
+    );
+    const at = Number(now);
+    switch (outcome) {
+      case 'begun':
+        return { outcome, now: at, generation: Number(third), state: decodeState(fields) };
+      case 'newer':
+        return { outcome, now: at, version: Number(third) };
+      default:
+        return { outcome: outcome as 'leased' | 'limited', now: at, until: Number(third) };
+    }
+  }
+
+  /** Counts one more request of a running attempt, before it is sent. Gives Redis time, or undefined: do not send. */
+  async countRequest(policy: TargetPolicy, generation: number): Promise<number | undefined> {
+    const { count, windowMs } = policy.identical;
+    const keys = [this.#keys.state(policy.id)];
+    const [outcome, now] = await SCRIPTS.count.run(this.#redis, keys, [generation, count, windowMs]);
+    return outcome === 'counted' ? Number(now) : undefined;
+  }
+
+  /** Ends an attempt that sent nothing. */
+  async release(target: TargetId, generation: number, before: number, begunAt: number): Promise<void> {
+    await SCRIPTS.release.run(this.#redis, [this.#keys.state(target)], [generation, before, begunAt]);
+  }
+
+  /** Publishes a token, unless a newer one is there or it is dead. */
+  async publish(policy: TargetPolicy, token: Token): Promise<'published' | 'stale' | 'dead'> {
+    const [outcome, , generation] = await SCRIPTS.publish.run(
+      this.#redis,
+      [this.#keys.state(policy.id), this.#keys.token(policy.id)],
+      [
+        token.generation,
+        token.issuedAt,
+        token.expiresAt,
+        encodeToken(token),
+        policy.fingerprint,
+        this.#keys.refreshed,
+        `${policy.id} ${token.generation}`,
+        KEEP_STATE_MS,
+      ],
+    );
+    // A publish whose answer was lost and which is said again has been done.
+    if (outcome === 'stale' && Number(generation) === token.generation) return 'published';
+    return outcome as 'published' | 'stale' | 'dead';
+  }
+
+  /** Notes a failure. Gives when it may be tried again, or undefined when a later attempt has written the status. */
+  async fail(
+    target: TargetId,
+    generation: number,
+    failure: FailureNote,
+    retryInMs: number,
+  ): Promise<number | undefined> {
+    const args = [generation, encodeFailure(failure), Math.round(retryInMs)];
+    const [outcome, , retryAt] = await SCRIPTS.fail.run(this.#redis, [this.#keys.state(target)], args);
+    return outcome === 'noted' ? Number(retryAt) : undefined;
+  }
+
+  /**
+   * Raises `wanted`. `order`: the order's generation, or 0 for now; `onlyIf`: act only when this generation is
+   * the published one.
+   */
+  async want(target: TargetId, by: string, order = 0, onlyIf?: number): Promise<WantResult> {
+    const [outcome, , generation] = await SCRIPTS.want.run(
+      this.#redis,
+      [this.#keys.state(target)],
+      [order, by, onlyIf ?? '', STATE_VERSION, KEEP_STATE_MS],
+    );
+    return { outcome: outcome as WantResult['outcome'], generation: Number(generation) };
+  }
+
+  /** Deletes the token now. Gives whether there was one. `forget`: the state goes as well. */
+  async erase(target: TargetId, forget: boolean): Promise<boolean> {
+    const keys = [this.#keys.state(target), this.#keys.token(target)];
+    const [, , deleted] = await SCRIPTS.erase.run(this.#redis, keys, [forget ? 1 : 0, KEEP_REMOVED_MS]);
+    return deleted === 1;
+  }
+
+  /** Gives back a token and a request log that this process remembers. Gives whether the token was needed. */
+  async restore(
+    policy: TargetPolicy,
+    token: Token | undefined,
+    requestLog: readonly number[],
+  ): Promise<boolean> {
+    const [outcome] = await SCRIPTS.restore.run(
+      this.#redis,
+      [this.#keys.state(policy.id), this.#keys.token(policy.id)],
+      [
+        token?.generation ?? 0,
+        token?.issuedAt ?? 0,
+        token?.expiresAt ?? 0,
+        token === undefined ? '' : encodeToken(token),
+        policy.fingerprint,
+        encodeLog(requestLog),
+        KEEP_STATE_MS,
+      ],
+    );
+    return outcome === 'restored';
+  }
+}
