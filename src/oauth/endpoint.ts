@@ -32,6 +32,7 @@ export type Exchange =
 export class TokenEndpoint {
   readonly #agent: Agent;
   readonly #userAgent: string;
+  #closed: Promise<void> | undefined;
 
   constructor(options: TokenEndpointOptions) {
     this.#userAgent = `evertoken/${options.version}`;
@@ -62,9 +63,10 @@ export class TokenEndpoint {
     }
   }
 
-  /** Ends when the requests in flight have; each has its deadline. `send` fails from now on. */
-  async close(): Promise<void> {
-    await this.#agent.close();
+  /** Ends when the requests in flight have; each has its deadline. From now on `send` gives `aborted`. */
+  close(): Promise<void> {
+    this.#closed ??= this.#agent.close();
+    return this.#closed;
   }
 
   async #exchange(request: TokenRequest, attempt: Attempt): Promise<Answer> {

@@ -6,7 +6,9 @@ export type { Logger };
 export function describeError(error: unknown): { type: string; code?: string; message: string } {
   if (!(error instanceof Error)) return { type: typeof error, message: 'not an Error' };
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
-  return { type: error.name, ...code, message: error.message };
+  // Redis repeats the arguments of a command that it does not know, and they may hold a token.
+  const message = error.message.replace(/, with args beginning with.*$/s, '');
+  return { type: error.name, ...code, message };
 }
 
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;

@@ -42,6 +42,18 @@ export class RefreshQueue {
     );
   }
 
+  async waiting(): Promise<number> {
+    return this.#queue.getWaitingCount();
+  }
+
+  /** Takes all waiting work out of the queue: a fleet that ends gives its claims back. */
+  async drain(): Promise<TargetId[]> {
+    const jobs = await this.#queue.getJobs(['waiting']);
+    await this.#queue.drain();
+    await Promise.all(jobs.map((job) => this.#queue.removeDeduplicationKey(job.data.target)));
+    return jobs.map((job) => job.data.target);
+  }
+
   onError(listener: (error: Error) => void): void {
     this.#queue.on('error', listener);
   }

@@ -44,6 +44,6 @@ export function gateReports(
     ];
   }
   if (isThrottling) return [{ scope: host, event: throttled(true) }];
-  if (failure.kind !== 'transient') return alive;
+  if (failure.kind !== 'transient') return [];
   return [{ scope: host, event: { kind: 'unreachable', tenant, startedAt, code: failure.code } }];
 }

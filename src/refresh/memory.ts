@@ -52,10 +52,6 @@ export class Memory {
     this.#unsaved.delete(target);
   }
 
-  targets(): Iterable<TargetId> {
-    return this.#targets.keys();
-  }
-
   /** What is worth giving back at `now`; drops the rest. */
   live(now: number, windowMs: number): Map<TargetId, Remembered> {
     for (const [target, { token, requestLog }] of this.#targets) {
@@ -68,7 +64,7 @@ export class Memory {
     return new Map(this.#targets);
   }
 
-  get size(): number {
-    return this.#targets.size;
+  get unsavedCount(): number {
+    return this.#unsaved.size;
   }
 }

@@ -34,6 +34,8 @@ export interface RefreshReport {
   readonly requests: number;
   readonly generation: number | undefined;
   readonly expiresAt: number | undefined;
+  /** Share of its life that the replaced token still had; 0: it had ended; undefined: there was none. */
+  readonly lifeLeft: number | undefined;
   readonly failure: Failure | undefined;
 }
 
@@ -90,6 +92,7 @@ export class RefreshTarget {
       requests: 0,
       generation: undefined,
       expiresAt: undefined,
+      lifeLeft: undefined,
       failure: undefined,
       ...closing,
       durationMs: this.#deps.elapsed() - startedAt,
@@ -210,7 +213,7 @@ export class RefreshTarget {
       from: token.issuedAt + window.earliest * lifeMs,
       to: token.issuedAt + window.latest * lifeMs,
     });
-    return { ...base, outcome: 'refreshed', expiresAt: token.expiresAt, nextAt };
+    return { ...base, outcome: 'refreshed', expiresAt: token.expiresAt, nextAt, lifeLeft: lifeLeft(attempt) };
   }
 
   /** Tries the credentials in order, each request counted before it is sent, until one is accepted or it is another matter. */
@@ -274,6 +277,11 @@ export class RefreshTarget {
     const perHost = this.#deps.catalogue().hosts().get(target.host)?.perHost ?? target.client.limits.perHost;
     await this.#deps.indexes.giveBack(target.host, target.id, until, perHost, againInMs);
   }
+}
+
+function lifeLeft({ state, now }: Attempt): number | undefined {
+  if (state.expiresAt === 0) return undefined;
+  return Math.max(0, (state.expiresAt - now) / (state.expiresAt - state.issuedAt));
 }
 
 interface Attempt {

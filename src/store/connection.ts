@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Redis, type RedisOptions } from 'ioredis';
 import { EvertokenError } from '../core/errors.ts';
 import type { Secret } from '../core/secret.ts';
@@ -27,6 +28,12 @@ const LONGEST_RECONNECT_MS = 1000;
 /** Opens a connection that reconnects for ever; whoever opens it closes it and listens for its errors. */
 export function connectRedis(address: RedisAddress, kind: ConnectionKind, name: string): Redis {
   return new Redis(address.url.reveal(), redisOptions(address, kind, name));
+}
+
+/** Resolves when a connection can be used, whoever began to open it; rejects when an attempt to open it fails. */
+export async function whenReady(redis: Redis): Promise<void> {
+  if (redis.status === 'wait') await redis.connect();
+  else if (redis.status !== 'ready') await once(redis, 'ready');
 }
 
 function redisOptions(

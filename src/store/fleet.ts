@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { parseInfo } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { Script } from './script.ts';
 
@@ -90,6 +91,11 @@ export class Fleet {
   async now(): Promise<number> {
     const [seconds, micros] = await this.#redis.time();
     return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+  }
+
+  /** Changes when the server was started anew, and then possibly with an older file. */
+  async serverRunId(): Promise<string> {
+    return parseInfo(await this.#redis.info('server')).get('run_id') ?? '';
   }
 
   /** Overrides by `client/tenant`. */

@@ -207,6 +207,11 @@ export class Indexes {
     return this.#redis.zcard(this.#keys.due(host));
   }
 
+  /** How many targets are due at `now`. */
+  async dueCount(host: string, now: number): Promise<number> {
+    return this.#redis.zcount(this.#keys.due(host), '-inf', now);
+  }
+
   async readyCount(host: string): Promise<number> {
     return this.#redis.zcard(this.#keys.ready(host));
   }

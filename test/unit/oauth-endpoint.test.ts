@@ -230,6 +230,8 @@ it('keeps to the deadline of a request that has no connection yet', async () => 
   expect(second.code).toBe('timeout');
   expect(performance.now() - startedAt).toBeLessThan(700);
   expect(failureOf(await first).code).toBe('timeout');
+  // Nor is it sent late, when a connection becomes free.
+  await endpoint.close();
   expect(server.requests).toHaveLength(1);
 });
 

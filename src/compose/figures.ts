@@ -1,0 +1,27 @@
+import type { FleetFigures, HostFigures } from '../observe/metrics.ts';
+import type { Parts } from './parts.ts';
+
+type Sources = Pick<Parts, 'indexes' | 'gates' | 'fleet' | 'member' | 'refreshQueue'>;
+
+/** The fleet's figures of this moment, for a scrape; a handful of cheap counts for each host. */
+export async function fleetFigures({
+  indexes,
+  gates,
+  fleet,
+  member,
+  refreshQueue,
+}: Sources): Promise<FleetFigures> {
+  const now = await fleet.now();
+  const hosts = await Promise.all(
+    (await indexes.hosts()).map(async (host): Promise<HostFigures> => {
+      const [managed, due, ready, gate] = await Promise.all([
+        indexes.count(host),
+        indexes.dueCount(host, now),
+        indexes.readyCount(host),
+        gates.read({ host }),
+      ]);
+      return { host, managed, due, ready, closedSeconds: Math.max(0, gate.closedUntil - now) / 1000 };
+    }),
+  );
+  return { hosts, processes: member.view.processes.length, queueWaiting: await refreshQueue.waiting() };
+}

@@ -1,0 +1,167 @@
+import type { TargetId } from '../core/target.ts';
+import { parseSelect, type Select } from '../core/target.ts';
+import type { CataloguePort } from './ports.ts';
+import type { Enlisted, Reconciler, Removals } from './reconcile.ts';
+
+/** What the processes of a fleet share, apart from targets. */
+export interface FleetPort {
+  heartbeat(self: { readonly id: string; readonly configHash: string }): Promise<FleetView>;
+  leave(): Promise<void>;
+  beginEpoch(id: string, graceMs: number): Promise<{ readonly id: string }>;
+  tenantOverrides(): Promise<ReadonlyMap<string, { readonly op: 'add' | 'remove' }>>;
+  pauses(
+    now: number,
+  ): Promise<readonly { readonly select: string; readonly all: boolean; readonly until: number }[]>;
+  publishLimits(): Promise<void>;
+  /** Changes when the server was started anew. */
+  serverRunId(): Promise<string>;
+}
+
+export interface FleetView {
+  readonly now: number;
+  readonly epoch: string;
+  readonly processes: readonly { readonly id: string; readonly role: string; readonly configHash: string }[];
+}
+
+/** What a member tells its process. */
+export interface MemberEvents {
+  readonly joined: (event: {
+    epoch: string;
+    lost: boolean;
+    enlisted: Enlisted | undefined;
+    restored: number;
+  }) => void;
+  readonly restored: (count: number) => void;
+  readonly removals: (removals: Removals) => void;
+}
+
+export interface MemberDependencies {
+  readonly id: string;
+  /** Whether this process dispatches, and so keeps the index as configured. */
+  readonly schedules: boolean;
+  readonly fleet: FleetPort;
+  readonly reconciler: Reconciler;
+  readonly buildCatalogue: (overrides: ReadonlyMap<string, 'add' | 'remove'>) => CataloguePort;
+  readonly newEpochId: () => string;
+  readonly events: MemberEvents;
+}
+
+/**
+ * In a new epoch claims open after this: twice the heartbeat and some, in which every process that lives notices
+ * the loss and gives back what it remembers, requests above all.
+ */
+const GRACE_MS = 2500;
+/** Shared tenants and pauses are read again after so many heartbeats, in case an announcement was lost. */
+const RELOAD_EVERY_BEATS = 5;
+const REMOVE_EVERY_BEATS = 5;
+/** A scan of the whole index that found nothing to remove is not repeated at every turn. */
+const REMOVE_AGAIN_AFTER_BEATS = 60;
+
+/** One process as a member of the fleet: what it knows of the others, and what it does when Redis is not what it was. */
+export class Member {
+  readonly #deps: MemberDependencies;
+  #catalogue: CataloguePort;
+  #epoch = '';
+  #runId = '';
+  #beats = 0;
+  #removeAtBeat = 0;
+  #view: FleetView = { now: 0, epoch: '', processes: [] };
+  #pauses: readonly { readonly matches: Select; readonly until: number }[] = [];
+  #unsavedTokens = false;
+
+  constructor(deps: MemberDependencies) {
+    this.#deps = deps;
+    this.#catalogue = deps.buildCatalogue(new Map());
+  }
+
+  get catalogue(): CataloguePort {
+    return this.#catalogue;
+  }
+
+  /** Empty until this process has joined. */
+  get epoch(): string {
+    return this.#epoch;
+  }
+
+  get view(): FleetView {
+    return this.#view;
+  }
+
+  /** Until when an operator has paused a target; undefined: not. */
+  pausedUntil(target: TargetId): number | undefined {
+    const untils = this.#pauses.filter((pause) => pause.matches(target)).map((pause) => pause.until);
+    return untils.length === 0 ? undefined : Math.max(...untils);
+  }
+
+  /** Says that a token could not be put into Redis: the next heartbeat that gets through gives it back. */
+  noteUnsaved(): void {
+    this.#unsavedTokens = true;
+  }
+
+  /** One heartbeat, and whatever it shows to be necessary. Throws when Redis does not answer. */
+  async beat(): Promise<void> {
+    const { id, fleet } = this.#deps;
+    this.#view = await fleet.heartbeat({ id, configHash: this.#catalogue.hash });
+    this.#beats += 1;
+    if (this.#view.epoch === '' || this.#view.epoch !== this.#epoch) await this.#join(this.#view.epoch);
+    else await this.#recover();
+    if (this.#beats % RELOAD_EVERY_BEATS === 0) await this.reload();
+    if (this.#deps.schedules && this.#beats % REMOVE_EVERY_BEATS === 0) await this.#removeAbsent();
+  }
+
+  async #join(current: string): Promise<void> {
+    const { fleet, reconciler, schedules, newEpochId, events } = this.#deps;
+    const lost = this.#epoch !== '';
+    const epoch = current === '' ? (await fleet.beginEpoch(newEpochId(), lost ? GRACE_MS : 0)).id : current;
+    // Requests and tokens first: once targets are enlisted, anyone may claim them.
+    const restored = await reconciler.restore('everything');
+    this.#unsavedTokens = false;
+    this.#runId = await fleet.serverRunId();
+    await this.reload();
+    await fleet.publishLimits();
+    const enlisted = schedules ? await reconciler.enlist({ retryParked: !lost }) : undefined;
+    this.#epoch = epoch;
+    events.joined({ epoch, lost, enlisted, restored });
+  }
+
+  /** After a gap: what was acquired meanwhile; after a restart of the server, whose file may be old, everything. */
+  async #recover(): Promise<void> {
+    const { fleet, reconciler, events } = this.#deps;
+    const runId = await fleet.serverRunId();
+    const restarted = runId !== this.#runId;
+    if (!restarted && !this.#unsavedTokens) return;
+    const restored = await reconciler.restore(restarted ? 'everything' : 'unsaved');
+    this.#unsavedTokens = false;
+    this.#runId = runId;
+    events.restored(restored);
+  }
+
+  /** Reads the tenants and pauses that the fleet shares. */
+  async reload(): Promise<void> {
+    const { fleet, buildCatalogue } = this.#deps;
+    const [overrides, pauses] = await Promise.all([fleet.tenantOverrides(), fleet.pauses(this.#view.now)]);
+    const catalogue = buildCatalogue(new Map([...overrides].map(([scope, { op }]) => [scope, op])));
+    if (catalogue.hash !== this.#catalogue.hash) this.#catalogue = catalogue;
+    this.#pauses = pauses.map(({ select, all, until }) => ({
+      until,
+      matches: parseSelect(select, { all }).matches,
+    }));
+  }
+
+  /** Removals happen only when all live processes have the same configuration. */
+  async #removeAbsent(): Promise<void> {
+    const { hash } = this.#catalogue;
+    if (
+      this.#beats < this.#removeAtBeat ||
+      !this.#view.processes.every(({ configHash }) => configHash === hash)
+    )
+      return;
+    const removals = await this.#deps.reconciler.removeAbsent();
+    if (removals.awaitingConfirmation.size > 0) this.#removeAtBeat = this.#beats + REMOVE_AGAIN_AFTER_BEATS;
+    this.#deps.events.removals(removals);
+  }
+
+  async leave(): Promise<void> {
+    await this.#deps.fleet.leave();
+  }
+}

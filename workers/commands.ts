@@ -1,0 +1,56 @@
+import type { Parts } from '../src/compose/parts.ts';
+import { type Command, type CommandContext, startCommandsWorker } from '../src/queue/commands-queue.ts';
+import type { CarryOut } from '../src/refresh/carry-out.ts';
+import type { OrderResult } from '../src/refresh/orders.ts';
+import type { Service } from './service.ts';
+
+/** Carries out what operators order through the `commands` queue. */
+export function startCommands({ keys, log, metrics, carryOut, openBlocking }: Parts): Service {
+  const connection = openBlocking('commands');
+  const worker = startCommandsWorker(
+    async (command, context) => {
+      const result = await carryOutCommand(carryOut, command, context);
+      metrics.commands.inc({ name: command.name, outcome: 'carried out' });
+      log.info({ command: command.name, ...describeCommand(command), ...result }, 'command carried out');
+      return result;
+    },
+    { connection, prefix: keys.queuePrefix },
+  );
+  worker.on('error', (error) => log.debug({ error }, 'commands queue'));
+  worker.on('failed', (job, error) => {
+    metrics.commands.inc({ name: 'any', outcome: 'refused' });
+    log.warn({ job: job?.id, reason: error.message }, 'command refused');
+  });
+  return { stop: (force) => worker.close(force), disconnect: () => connection.disconnect() };
+}
+
+async function carryOutCommand(
+  carryOut: CarryOut,
+  command: Command,
+  context: CommandContext,
+): Promise<OrderResult> {
+  switch (command.name) {
+    case 'refresh': {
+      const order = context.order ?? (await carryOut.newOrder());
+      if (context.order === undefined) await context.keepOrder(order);
+      return carryOut.refresh(command.data, order);
+    }
+    case 'pause':
+      return carryOut.pause(command.data);
+    case 'resume':
+      return carryOut.resume(command.data);
+    case 'purge':
+      return carryOut.purge(command.data);
+    case 'add':
+      return carryOut.add(command.data);
+    case 'remove':
+      return carryOut.remove(command.data);
+  }
+}
+
+/** Who ordered what, for the log. */
+function describeCommand({ data }: Command): object {
+  return 'select' in data
+    ? { select: data.select, by: data.by, ...('reason' in data ? { reason: data.reason } : {}) }
+    : { client: data.client, tenants: data.tenants.length, by: data.by };
+}

@@ -1,0 +1,28 @@
+import type { Parts } from '../src/compose/parts.ts';
+import { reportRefresh } from '../src/compose/report.ts';
+import { EvertokenError } from '../src/core/errors.ts';
+import { startRefreshWorker } from '../src/queue/refresh-queue.ts';
+import type { Service } from './service.ts';
+
+/** Refreshes the targets whose jobs come out of the queue. */
+export function startRefreshing(parts: Parts, slots: number): Service {
+  const { keys, log, metrics, member, refreshTarget } = parts;
+  const connection = parts.openBlocking('refresh');
+  const worker = startRefreshWorker(
+    async (id) => {
+      try {
+        const report = await refreshTarget.run(id);
+        reportRefresh(report, member.catalogue.get(id), log, metrics);
+      } catch (error) {
+        // Redis has failed in the middle. The claim's end offers the target again; a token is in memory until then.
+        member.noteUnsaved();
+        log.warn({ target: id, error }, 'refresh interrupted');
+        // What a failed job keeps in Redis has to be free of what the error may hold.
+        throw new EvertokenError('REDIS_UNREACHABLE', 'Redis failed during the refresh; see the log');
+      }
+    },
+    { connection, prefix: keys.queuePrefix, slots },
+  );
+  worker.on('error', (error) => log.debug({ error }, 'refresh queue'));
+  return { stop: (force) => worker.close(force), disconnect: () => connection.disconnect() };
+}
