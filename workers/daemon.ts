@@ -1,5 +1,4 @@
 import { composeParts, type Parts, type Role } from '../src/compose/parts.ts';
-import type { HttpServer } from '../src/http/server.ts';
 import { followChanges } from './changes.ts';
 import { startCommands } from './commands.ts';
 import { awaitRedis, createTroubleLog, startHeartbeat } from './heartbeat.ts';
@@ -14,6 +13,8 @@ export interface DaemonOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly version: string;
 }
+
+type HttpServer = ReturnType<Parts['http']>;
 
 /** Jobs that one process refreshes at once; one host holds at most half of them. */
 const SLOTS = 128;

@@ -1,7 +1,17 @@
 import type { FleetFigures, HostFigures } from '../observe/metrics.ts';
-import type { Parts } from './parts.ts';
+import type { RefreshQueue } from '../queue/refresh-queue.ts';
+import type { Member } from '../refresh/member.ts';
+import type { Fleet } from '../store/fleet.ts';
+import type { Gates } from '../store/gates.ts';
+import type { Indexes } from '../store/indexes.ts';
 
-type Sources = Pick<Parts, 'indexes' | 'gates' | 'fleet' | 'member' | 'refreshQueue'>;
+interface Sources {
+  readonly indexes: Indexes;
+  readonly gates: Gates;
+  readonly fleet: Fleet;
+  readonly member: Member;
+  readonly refreshQueue: RefreshQueue;
+}
 
 /** The fleet's figures of this moment, for a scrape; a handful of cheap counts for each host. */
 export async function fleetFigures({

@@ -25,7 +25,7 @@ export const THROTTLED_DEFAULT_MS = 60_000;
 /**
  * How long to wait after a failure, for a random draw in [0, 1). Transient: full jitter under a doubling bound
  * that never takes more than a quarter of the life left. Throttled: what the server said. The rest is mended by
- * people and is probed with a growing, short-capped cool-down, half of it drawn.
+ * people and is probed with a growing, short-capped cool-down, half of it drawn. None is sooner than Retry-After.
  */
 export function backoffMs(input: BackoffInput, draw: number): number {
   switch (input.kind) {
@@ -43,7 +43,7 @@ export function backoffMs(input: BackoffInput, draw: number): number {
     case 'configuration':
     case 'tenant': {
       const bound = Math.min(PARKED_LONGEST_MS, PARKED_BASE_MS * 2 ** Math.min(20, input.failures - 1));
-      return Math.round(bound * (0.5 + draw / 2));
+      return Math.max(Math.round(bound * (0.5 + draw / 2)), input.retryAfterMs ?? 0);
     }
   }
 }

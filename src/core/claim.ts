@@ -17,6 +17,8 @@ export const CLAIM = {
   withoutTokenMs: 10_000,
 } as const;
 
+/** A due score further away is a plan and no claim: a job that nobody has claimed must not lease until then. */
+const LONGEST_CLAIM_MS = CLAIM.queueMs + CLAIM.longestMs;
 const LONGEST_ATTEMPT_MS = 10_000;
 const LEASE_SHARE = 0.85;
 const ATTEMPT_SHARE = 0.7;
@@ -31,7 +33,7 @@ export interface AttemptTiming {
 
 /** How long an attempt may take that begins now under a claim that ends at `claimUntil`; undefined: not at all. */
 export function attemptTiming(claimUntil: number, now: number): AttemptTiming | undefined {
-  const left = claimUntil - now;
+  const left = Math.min(claimUntil - now, LONGEST_CLAIM_MS);
   const timeoutMs = Math.min(LONGEST_ATTEMPT_MS, Math.floor(left * ATTEMPT_SHARE));
-  return timeoutMs < SHORTEST_ATTEMPT_MS ? undefined : { timeoutMs, leaseMs: Math.floor(left * LEASE_SHARE) };
+  return timeoutMs >= SHORTEST_ATTEMPT_MS ? { timeoutMs, leaseMs: Math.floor(left * LEASE_SHARE) } : undefined;
 }

@@ -62,8 +62,10 @@ function obstacle(state: TargetState, policy: TargetPolicy, now: number): Wait |
     return wait('in progress', lookAt, 'another attempt is running');
   }
   // What is wanted gets around parking once: after an attempt that failed since, backoff counts for it as well.
+  // It never gets around what the server asked for: a detected loop closes no gate, only `retryAt` holds it.
   const triedSinceWanted = state.attempted >= state.wanted;
-  if (state.retryAt > now && !(isWanted(state) && !triedSinceWanted)) {
+  const getsAroundParking = isWanted(state) && !triedSinceWanted && state.failure?.kind !== 'throttled';
+  if (state.retryAt > now && !getsAroundParking) {
     const failure =
       state.failure === undefined ? 'a failure' : `${state.failure.kind} (${state.failure.code})`;
     return wait(

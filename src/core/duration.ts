@@ -7,7 +7,7 @@ export function parseDurationMs(text: string): number | undefined {
   const match = DURATION.exec(text);
   if (!match) return undefined;
   const ms = Math.round(Number(match[1]) * UNIT_MS[match[2] as keyof typeof UNIT_MS]);
-  return ms > 0 ? ms : undefined;
+  return ms > 0 && Number.isSafeInteger(ms) ? ms : undefined;
 }
 
 /** `count` in any span of `windowMs`. */
@@ -23,13 +23,13 @@ export function parseRate(text: string): Rate | undefined {
   const unitOrDuration = match[2] as string;
   const windowMs = parseDurationMs(/^\d/.test(unitOrDuration) ? unitOrDuration : `1${unitOrDuration}`);
   const count = Number(match[1]);
-  return windowMs !== undefined && count > 0 ? { count, windowMs } : undefined;
+  return windowMs !== undefined && count > 0 && Number.isSafeInteger(count) ? { count, windowMs } : undefined;
 }
 
 /** Whole units for people: `850ms`, `42s`, `12m 5s`, `3h 20m`, `2d 4h`. */
 export function formatDuration(ms: number): string {
-  if (ms < 0) return `-${formatDuration(-ms)}`;
-  if (ms < 1000) return `${Math.round(ms)}ms`;
+  if (ms <= -0.5) return `-${formatDuration(-ms)}`;
+  if (ms < 999.5) return `${Math.abs(Math.round(ms))}ms`;
   const s = Math.round(ms / 1000);
   if (s < 60) return `${s}s`;
   if (s < 3600) return join(Math.floor(s / 60), 'm', s % 60, 's');

@@ -73,12 +73,17 @@ export function reduceGate(gate: Gate, event: GateEvent, now: number): Gate {
 
 /** Whether a proof of life would change the gate: the only answers that are worth a write. */
 export function awaitsAnswer(gate: Gate): boolean {
-  return gate.probing || gate.suspect !== '';
+  return gate.probing || isSuspectedDown(gate);
+}
+
+/** An answer clears the suspicion of being down, not that of throttling: a throttled tenant answers as well. */
+function isSuspectedDown(gate: Gate): boolean {
+  return gate.suspect.startsWith('down ');
 }
 
 function reduceAnswered(gate: Gate, startedAt: number, now: number): Gate {
-  // Only what was sent after the closure proves anything about the time after it.
-  if (!awaitsAnswer(gate) || startedAt < gate.changedAt) return gate;
+  // Only what was sent after the closure proves anything about the time after it, and nothing shortens Retry-After.
+  if (!awaitsAnswer(gate) || startedAt < Math.max(gate.changedAt, gate.closedUntil)) return gate;
   if (!gate.probing) return { ...gate, suspect: '', suspectAt: 0 };
   return { ...OPEN_GATE, changedAt: now };
 }

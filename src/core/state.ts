@@ -26,7 +26,7 @@ export interface TargetState {
   readonly failures: number;
   /** The last failure, or undefined after a success. */
   readonly failure: FailureNote | undefined;
-  /** Not to be tried before, unless it is wanted: backoff, cool-down or Retry-After. */
+  /** Not to be tried before: backoff or cool-down, which what is wanted gets around once, or Retry-After. */
   readonly retryAt: number;
   /** When requests were sent lately: the fleet's log of this identical request, oldest first. */
   readonly requestLog: readonly number[];

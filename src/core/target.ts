@@ -80,12 +80,33 @@ export function parseSelect(text: string, options: { all?: boolean } = {}): Pars
     );
   }
   if (!/[*?]/.test(text)) return { text, matches: (id) => id === text, exact: text };
-  const pattern = new RegExp(`^${segments.map(segmentPattern).join('/')}$`);
-  return { text, matches: (id) => pattern.test(id), exact: undefined };
+  const matches: Select = (id) => {
+    const parts = id.split('/');
+    return parts.length === 3 && parts.every((part, i) => segmentMatches(segments[i] as string, part));
+  };
+  return { text, matches, exact: undefined };
 }
 
-function segmentPattern(segment: string): string {
-  return segment.replaceAll('.', '\\.').replaceAll(/\*+/g, '[^/]*').replaceAll('?', '[^/]');
+/** Not a regular expression: of those a few `*` in one segment can take hours (a*a*a*a*…). */
+function segmentMatches(pattern: string, text: string): boolean {
+  let at = 0;
+  let star = -1;
+  let afterStar = 0;
+  for (let i = 0; i < text.length; ) {
+    if (pattern[at] === '*') {
+      star = at++;
+      afterStar = i;
+    } else if (pattern[at] === '?' || pattern[at] === text[i]) {
+      at++;
+      i++;
+    } else if (star >= 0) {
+      // What came after the last `*` does not fit here: it takes one character more.
+      at = star + 1;
+      i = ++afterStar;
+    } else return false;
+  }
+  while (pattern[at] === '*') at++;
+  return at === pattern.length;
 }
 
 /** What came from outside, cut and without control characters, fit to stand in a message. */

@@ -3,6 +3,7 @@ import { closeSync, openSync, readFileSync, statSync, truncateSync } from 'node:
 import { extname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { LogTail } from './ending.ts';
 
 export interface ChildPlan {
   /** What the end of the process is reported under. */
@@ -24,7 +25,7 @@ export interface Child {
   /** Resolves with how it ended: an exit code, a signal, or why it did not start. */
   readonly ended: Promise<string>;
   /** The last lines that it printed. */
-  logTail(): string[];
+  logTail(): LogTail;
   /** The first value that `find` gives for a line printed so far or from now on; undefined when it ends without. */
   firstInLog<Value>(find: (line: string) => Value | undefined): Promise<Value | undefined>;
   /** Keeps the log from filling the disk. */
@@ -48,17 +49,18 @@ export function startChild(plan: ChildPlan): Child {
   const child = spawnLeashed(plan);
   let hasEnded = false;
   const ended = new Promise<string>((resolve) => {
-    child.once('error', (error) => resolve(error.message));
-    child.once('exit', (code, signal) => resolve(signal ?? `exit code ${code}`));
-  });
-  ended.then(() => {
-    hasEnded = true;
+    const end = (how: string): void => {
+      hasEnded = true;
+      resolve(how);
+    };
+    child.once('error', (error) => end(error.message));
+    child.once('exit', (code, signal) => end(signal ?? `exit code ${code}`));
   });
   return {
     name,
     pid: child.pid ?? 0,
     ended,
-    logTail: () => linesOf(logFile).slice(-LOG_TAIL_LINES),
+    logTail: () => ({ of: name, lines: linesOf(logFile).slice(-LOG_TAIL_LINES) }),
     async firstInLog(find) {
       for (;;) {
         // Asked before the look: the last words may come between the look and the end.

@@ -70,7 +70,8 @@ export function limitsFor({ tenants, resources, lifetime }: DemoOptions): Limits
   const lifeSeconds = lifetime.minSeconds;
   // With four planned requests in the shortest life, a cycle may be far shorter than the window begins.
   const identicalWindowSeconds = Math.min(lifeSeconds, LONGEST_IDENTICAL_WINDOW_SECONDS);
-  const outageTargetSeconds = Math.max(1, Math.floor(lifeSeconds / 4));
+  // So large a share makes refreshes begin after a third of a life: a demo of half a minute shows some.
+  const outageTargetSeconds = Math.max(1, Math.floor(lifeSeconds * 0.4));
   const window = refreshWindow(lifeSeconds * 1000, {
     outageTargetMs: outageTargetSeconds * 1000,
     identical: { count: IDENTICAL_COUNT, windowMs: identicalWindowSeconds * 1000 },
@@ -79,7 +80,7 @@ export function limitsFor({ tenants, resources, lifetime }: DemoOptions): Limits
     Math.ceil((HEADROOM * targets) / (window.earliest * lifeSeconds));
   return {
     outageTargetSeconds,
-    perHostPerSecond: Math.min(MOST_PER_SECOND, Math.max(20, perSecond(tenants * resources))),
+    perHostPerSecond: Math.min(MOST_PER_SECOND, Math.max(100, perSecond(tenants * resources))),
     perTenantPerSecond: Math.max(10, perSecond(resources)),
     identicalCount: IDENTICAL_COUNT,
     identicalWindowSeconds,

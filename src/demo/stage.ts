@@ -113,7 +113,18 @@ async function listening(child: Child, signal: AbortSignal): Promise<string> {
   return url;
 }
 
-/** The address in a line of JSON of either process, such as `{"listening":"http://127.0.0.1:8080"}`. */
+/** The address in a line of JSON that says where mock-idp or the daemon listens. */
 export function listeningUrl(line: string): string | undefined {
-  return /"listening":"(http:\/\/127\.0\.0\.1:\d+)"/.exec(line)?.[1];
+  const { listening, msg, url } = parseLine(line);
+  const address = msg === 'listening' ? url : listening;
+  return typeof address === 'string' ? address : undefined;
+}
+
+function parseLine(line: string): { listening?: unknown; msg?: unknown; url?: unknown } {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? value : {};
+  } catch {
+    return {};
+  }
 }

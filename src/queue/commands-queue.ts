@@ -139,7 +139,11 @@ export class CommandsClient {
       prefix,
       streams: { events: { maxLen: MOST_EVENTS } },
     });
-    this.#events = new QueueEvents(COMMANDS_QUEUE, { connection: blocking, prefix });
+    // From the first event that is kept, not from now: an answer may come before the reading has begun.
+    this.#events = new QueueEvents(COMMANDS_QUEUE, { connection: blocking, prefix, lastEventId: '0-0' });
+    // Without a listener BullMQ prints a lost connection, stack and all; the order that fails says it in words.
+    this.#queue.on('error', () => {});
+    this.#events.on('error', () => {});
   }
 
   /**

@@ -29,6 +29,8 @@ export class RefreshQueue {
       streams: { events: { maxLen: MOST_EVENTS } },
       defaultJobOptions: JOB_OPTIONS,
     });
+    // Without a listener BullMQ prints the error, and with it the command that failed: a password may be in it.
+    this.#queue.on('error', () => {});
   }
 
   /** A target that is waiting already is not added again. */

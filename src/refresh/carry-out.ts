@@ -1,6 +1,5 @@
 import { decide } from '../core/decide.ts';
 import { EvertokenError } from '../core/errors.ts';
-import { nextAllowedAt } from '../core/guard.ts';
 import type { TargetState } from '../core/state.ts';
 import { type ParsedSelect, parseSelect, type TargetId } from '../core/target.ts';
 import { type Matched, matchManaged } from './match.ts';
@@ -102,15 +101,17 @@ export class CarryOut {
     await indexes.setDue(host, accepted, now);
   }
 
-  /** Force gets around the plan and parking, never around a pause or the identical limit. */
+  /** Force gets around the plan and parking, never around a pause, Retry-After or the identical limit. */
   #refusal(target: TargetId, state: TargetState, force: boolean, now: number): string | undefined {
     const { catalogue, pausedUntil } = this.#deps;
     if ((pausedUntil(target) ?? 0) > now) return 'paused';
     const policy = catalogue().get(target);
     if (policy === undefined) return undefined;
     if (force) {
-      const { count, windowMs } = policy.identical;
-      return nextAllowedAt(state.requestLog, count, windowMs, now) > now ? 'identical limit' : undefined;
+      // As if it were wanted already: what then still says wait is what force does not get around.
+      const forced = decide({ ...state, wanted: Number.MAX_SAFE_INTEGER }, policy, now);
+      if (forced.act === 'refresh' || forced.reason === 'in progress') return undefined;
+      return forced.reason === 'backoff' ? 'throttled' : forced.reason;
     }
     const decision = decide(state, policy, now);
     return decision.act === 'wait' ? decision.reason : undefined;
@@ -215,11 +216,13 @@ export class CarryOut {
       return client === request.client && tenants.has(tenant as string);
     };
     for await (const { host, entries } of matchManaged(this.#deps.indexes, { matches, exact: undefined })) {
-      for (const { target } of entries) {
-        await reconciler.drop(host, target);
-        await orders.announce(`purge ${target}`);
-        tally.accept();
-      }
+      await Promise.all(
+        entries.map(async ({ target }) => {
+          await reconciler.drop(host, target);
+          await orders.announce(`purge ${target}`);
+          tally.accept();
+        }),
+      );
     }
     return this.#found(`${request.client}/{${[...tenants].join(',')}}/*`, tally).result();
   }

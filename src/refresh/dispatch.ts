@@ -60,7 +60,9 @@ export class Dispatcher {
       filed,
     );
     if (result.outcome === 'epoch') return { outcome: 'epoch lost' };
-    if (result.claimed.length > 0) await this.#deps.enqueue(result.claimed);
+    // Claimed although paused meanwhile: the end of its claim looks at the target again, and at the pause.
+    const claimed = result.claimed.filter((target) => !((this.#deps.pausedUntil(target) ?? 0) > result.now));
+    if (claimed.length > 0) await this.#deps.enqueue(claimed);
     this.#filed = await this.#file(result.due, result.now);
     return {
       outcome: 'stepped',

@@ -84,7 +84,6 @@ export interface IndexesPort {
   dueAt(host: string, targets: readonly TargetId[]): Promise<(number | undefined)[]>;
   enlist(host: string, entries: readonly Due[]): Promise<void>;
   setDue(host: string, targets: readonly TargetId[], dueAt: number): Promise<void>;
-  unready(host: string, targets: readonly TargetId[]): Promise<void>;
   remove(host: string, targets: readonly TargetId[]): Promise<void>;
   hosts(): Promise<string[]>;
   count(host: string): Promise<number>;

@@ -187,7 +187,9 @@ export class Reconciler {
         awaitingConfirmation.set(client, gone.length);
         continue;
       }
-      for (const { host, target } of entries) await this.drop(host, target);
+      for (let start = 0; start < entries.length; start += CHUNK) {
+        await Promise.all(entries.slice(start, start + CHUNK).map(({ host, target }) => this.drop(host, target)));
+      }
       removed.push(...gone.map(({ target }) => target));
     }
     return { removed, awaitingConfirmation };

@@ -62,6 +62,20 @@ export function encodeFailure(failure: FailureNote): string {
   return `${failure.kind}:${failure.code}`;
 }
 
+const MOST_BYTES = 64;
+
+/** Who wants it, cut where one value would be too long for a compact hash. */
+export function encodeWantedBy(by: string): string {
+  if (Buffer.byteLength(by) <= MOST_BYTES) return by;
+  const ellipsis = '…';
+  let cut = '';
+  for (const character of by) {
+    if (Buffer.byteLength(cut + character + ellipsis) > MOST_BYTES) break;
+    cut += character;
+  }
+  return cut + ellipsis;
+}
+
 function decodeFailure(text: string | undefined): FailureNote | undefined {
   if (text === undefined) return undefined;
   const colon = text.indexOf(':');

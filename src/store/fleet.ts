@@ -5,6 +5,9 @@ import { Script } from './script.ts';
 
 const SCRIPTS = { heartbeat: new Script('heartbeat'), epoch: new Script('epoch') };
 
+/** A process is taken for live this long after its last heartbeat, by whoever looks. */
+export const PROCESS_LIVE_MS = 10_000;
+
 /** What a process says of itself with every heartbeat. */
 export interface ProcessInfo {
   readonly id: string;

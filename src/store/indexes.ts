@@ -173,13 +173,6 @@ export class Indexes {
     }
   }
 
-  /** Takes targets out of ready, so that they are looked at again before they can be claimed. */
-  async unready(host: string, targets: readonly TargetId[]): Promise<void> {
-    for (let start = 0; start < targets.length; start += CHUNK) {
-      await this.#redis.zrem(this.#keys.ready(host), ...targets.slice(start, start + CHUNK));
-    }
-  }
-
   /** Ends the management of targets. */
   async remove(host: string, targets: readonly TargetId[]): Promise<void> {
     for (let start = 0; start < targets.length; start += CHUNK) {
@@ -210,6 +203,13 @@ export class Indexes {
   /** How many targets are due at `now`. */
   async dueCount(host: string, now: number): Promise<number> {
     return this.#redis.zcount(this.#keys.due(host), '-inf', now);
+  }
+
+  /** Whether each target is due and waits for the gate. */
+  async inReady(host: string, targets: readonly TargetId[]): Promise<boolean[]> {
+    if (targets.length === 0) return [];
+    const scores = await this.#redis.zmscore(this.#keys.ready(host), ...targets);
+    return scores.map((score) => score !== null);
   }
 
   async readyCount(host: string): Promise<number> {

@@ -3,7 +3,7 @@ import type { FailureNote, TargetPolicy, TargetState } from '../core/state.ts';
 import { STATE_VERSION } from '../core/state.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Token } from '../core/token.ts';
-import { decodeState, encodeFailure, encodeLog, encodeToken } from './codec.ts';
+import { decodeState, encodeFailure, encodeLog, encodeToken, encodeWantedBy } from './codec.ts';
 import type { Keys } from './keys.ts';
 import { Script } from './script.ts';
 
@@ -55,6 +55,16 @@ export class States {
       if (error) throw error;
       return decodeState(Object.entries(fields as Record<string, string>).flat());
     });
+  }
+
+  /** A token's record as consumers read it, for people who ask for one; undefined where there is none. */
+  async tokenRecord(target: TargetId): Promise<string | undefined> {
+    return (await this.#redis.get(this.#keys.token(target))) ?? undefined;
+  }
+
+  /** Whether a token key is there. EXISTS leaves its idle time alone, which tells when a consumer last read. */
+  async hasTokenKey(target: TargetId): Promise<boolean> {
+    return (await this.#redis.exists(this.#keys.token(target))) === 1;
   }
 
   async begin(policy: TargetPolicy, leaseMs: number): Promise<BeginResult> {
@@ -116,7 +126,7 @@ export class States {
     failure: FailureNote,
     retryInMs: number,
   ): Promise<number | undefined> {
-    const args = [generation, encodeFailure(failure), Math.round(retryInMs)];
+    const args = [generation, encodeFailure(failure), Math.round(retryInMs), KEEP_STATE_MS];
     const [outcome, , retryAt] = await SCRIPTS.fail.run(this.#redis, [this.#keys.state(target)], args);
     return outcome === 'noted' ? Number(retryAt) : undefined;
   }
@@ -129,7 +139,7 @@ export class States {
     const [outcome, , generation] = await SCRIPTS.want.run(
       this.#redis,
       [this.#keys.state(target)],
-      [order, by, onlyIf ?? '', STATE_VERSION, KEEP_STATE_MS],
+      [order, encodeWantedBy(by), onlyIf ?? '', STATE_VERSION, KEEP_STATE_MS],
     );
     return { outcome: outcome as WantResult['outcome'], generation: Number(generation) };
   }
@@ -158,6 +168,9 @@ export class States {
         policy.fingerprint,
         encodeLog(requestLog),
         KEEP_STATE_MS,
+        policy.identical.windowMs,
+        this.#keys.refreshed,
+        `${policy.id} ${token?.generation ?? 0}`,
       ],
     );
     return outcome === 'restored';

@@ -1,38 +1,15 @@
-import { Queue, QueueEvents } from 'bullmq';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
 import { type Fleet, fleet, type IdentityProvider, mockClient, mostIdentical, startMockIdp, tenants } from '../support/fleet.ts';
+import { type OrderResult, operator } from '../support/operator.ts';
 import { connect, sharedRedis } from '../support/redis.ts';
 import { Reader } from '../support/reader.ts';
-
-interface Result {
-  readonly matched: number;
-  readonly accepted: number;
-  readonly refused: number;
-  readonly reasons: Record<string, number>;
-  readonly order: number;
-}
-
-/** The operators' queue as any BullMQ client sees it. */
-function operator(url: string, namespace: string): (data: object) => Promise<Result> {
-  const options = { connection: { url }, prefix: `{${namespace}}` };
-  const queue = new Queue('commands', options);
-  const events = new QueueEvents('commands', options);
-  onTestFinished(async () => {
-    await events.close();
-    await queue.close();
-  });
-  return async (data) => {
-    await events.waitUntilReady();
-    const job = await queue.add('refresh', data);
-    return (await job.waitUntilFinished(events, 20_000)) as Result;
-  };
-}
 
 async function running(tenantCount: number, limits: string, ...idpArgs: string[]): Promise<{
   idp: IdentityProvider;
   daemons: Fleet;
   reader: Reader;
-  order: (data: object) => Promise<Result>;
+  order: (data: object) => Promise<OrderResult>;
   generation: (target: string) => Promise<number>;
   stop: () => Promise<void>;
 }> {
@@ -45,24 +22,17 @@ async function running(tenantCount: number, limits: string, ...idpArgs: string[]
   const daemon = await daemons.start();
   await reader.everyKey(30_000);
   const client = connect(url);
+  const ordered = operator(url, namespace);
   return {
     idp,
     daemons,
     reader,
-    order: operator(url, namespace),
+    order: (data) => ordered('refresh', data),
     generation: async (target) => (JSON.parse((await client.get(`${namespace}:token:${target}`)) ?? '{}') as { generation: number }).generation,
     stop: async () => {
       expect((await daemon.stop()).code).toBe(0);
     },
   };
-}
-
-async function eventually(holds: () => Promise<boolean>, what: string): Promise<void> {
-  const end = performance.now() + 20_000;
-  while (!(await holds())) {
-    if (performance.now() > end) throw new Error(`not within 20 s: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
 }
 
 const LIMITS = '{ perHost: 50/s, perTenant: 50/s, identical: 5/5m }';

@@ -78,6 +78,10 @@ export interface FleetOptions {
   readonly clients?: string;
   readonly limits?: string;
   readonly refresh?: string;
+  /** `host:port` to listen on; default any free port. */
+  readonly http?: string;
+  /** On top of the environment of the tests. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface Fleet {
@@ -85,6 +89,8 @@ export interface Fleet {
   readonly namespace: string;
   /** Starts a daemon process and waits until it has joined. */
   start(role?: string): Promise<TestProcess>;
+  /** Starts a daemon process and waits for nothing. */
+  launch(role?: string): TestProcess;
   /** Runs a command to its end. */
   run(...args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }>;
 }
@@ -101,12 +107,14 @@ export function fleet(options: FleetOptions): Fleet {
     BASIC_SECRET: CLIENTS.client_secret_basic.secret,
     DEMO_SECRET: DEMO_CLIENT.secret,
     REDIS_URL: undefined,
+    ...options.env,
   };
   const evertoken = (args: readonly string[]): TestProcess =>
-    startNode([process.env.EVERTOKEN_BIN ?? join(root, 'src/cli/evertoken'), '-c', configFile, ...args], { env });
+    startNode([join(root, 'src/cli/evertoken'), '-c', configFile, ...args], { env });
   return {
     configFile,
     namespace,
+    launch: (role = 'all') => evertoken(['start', '--role', role]),
     start: async (role = 'all') => {
       const daemon = evertoken(['start', '--role', role]);
       await daemon.waitForLine((line) => line.includes('joined the fleet'));
@@ -120,11 +128,11 @@ export function fleet(options: FleetOptions): Fleet {
   };
 }
 
-function configText({ redisUrl, idpUrl, clients, limits, refresh }: FleetOptions, namespace: string): string {
+function configText({ redisUrl, idpUrl, clients, limits, refresh, http }: FleetOptions, namespace: string): string {
   return [
     `redis: ${redisUrl}`,
     `namespace: ${namespace}`,
-    'http: { listen: 127.0.0.1:0 }',
+    `http: { listen: ${http ?? '127.0.0.1:0'} }`,
     `limits: ${limits ?? '{ perHost: 100/s, perTenant: 10/s, identical: 5/20s }'}`,
     `refresh: ${refresh ?? '{ outageTarget: 20m }'}`,
     'clients:',

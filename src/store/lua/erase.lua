@@ -9,9 +9,11 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local state = redis.call('HMGET', KEYS[1], 'g', 'a')
-local floor = math.max(now, tonumber(state[1] or 0), tonumber(state[2] or 0))
+-- Above a running attempt also where its generation is ahead of the clock.
+local floor = math.max(now, tonumber(state[1] or 0) + 1, tonumber(state[2] or 0) + 1)
 local deleted = redis.call('DEL', KEYS[2])
-redis.call('HSET', KEYS[1], 'v', 1, 'g', floor, 'a', floor)
+redis.call('HSETNX', KEYS[1], 'v', 1)
+redis.call('HSET', KEYS[1], 'g', floor, 'a', floor)
 redis.call('HDEL', KEYS[1], 'i', 'e', 'h', 'w', 'b', 'n', 'f', 'r', 's', 'l')
 if ARGV[1] == '1' or redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return {'erased', now, deleted, floor}

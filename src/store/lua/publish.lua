@@ -21,7 +21,8 @@ if generation <= tonumber(state[1] or 0) then return {'stale', now, tonumber(sta
 if tonumber(ARGV[3]) <= now then return {'dead', now} end
 
 redis.call('SET', KEYS[2], ARGV[4], 'PXAT', ARGV[3])
-redis.call('HSET', KEYS[1], 'v', 1, 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5])
+redis.call('HSETNX', KEYS[1], 'v', 1)
+redis.call('HSET', KEYS[1], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5])
 if generation >= tonumber(state[3] or 0) then
   redis.call('HSET', KEYS[1], 's', ARGV[1])
   redis.call('HDEL', KEYS[1], 'n', 'f', 'r')

@@ -1,5 +1,6 @@
 -- Gives Redis back what a process remembers after Redis has lost it, or has come back with an older file: a token
--- that still lives and is newer than the one that is there, and the requests that were sent.
+-- that still lives and is newer than the one that is there, and the requests that were sent. A token that is given
+-- back concludes its attempt as publishing it would have.
 --
 -- KEYS 1  state of the target
 --      2  token key
@@ -10,27 +11,40 @@
 --      5  fingerprint of the wire request
 --      6  requests sent, hexadecimal ms with commas, oldest first
 --      7  how long the state is kept beyond its token, ms
+--      8  identical limit: window, ms; requests before it are left out
+--      9  channel that tells of a new token
+--      10 the message
 -- Result  {'restored' or 'kept', now}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', KEYS[1], 'g', 'a', 'L', 'e')
+local state = redis.call('HMGET', KEYS[1], 'g', 'a', 'L', 'e', 's', 'w')
+local generation = tonumber(ARGV[1])
+local windowStart = now - tonumber(ARGV[8])
 
 local seen, log = {}, {}
 for at in string.gmatch((state[3] or '') .. ',' .. ARGV[6], '%x+') do
-  if not seen[at] then
+  if not seen[at] and tonumber(at, 16) > windowStart then
     seen[at] = true
     log[#log + 1] = at
   end
 end
 table.sort(log, function(one, other) return tonumber(one, 16) < tonumber(other, 16) end)
-local attempted = math.max(tonumber(state[2] or 0), tonumber(ARGV[1]))
-redis.call('HSET', KEYS[1], 'v', 1, 'L', table.concat(log, ','), 'a', attempted)
+local attempted = tonumber(state[2] or 0)
+redis.call('HSETNX', KEYS[1], 'v', 1)
+redis.call('HSET', KEYS[1], 'L', table.concat(log, ','), 'a', math.max(attempted, generation))
 
 local outcome = 'kept'
 local expiresAt = tonumber(state[4] or 0)
-if ARGV[4] ~= '' and tonumber(ARGV[1]) > tonumber(state[1] or 0) and tonumber(ARGV[3]) > now then
+if ARGV[4] ~= '' and generation > tonumber(state[1] or 0) and tonumber(ARGV[3]) > now then
   redis.call('SET', KEYS[2], ARGV[4], 'PXAT', ARGV[3])
   redis.call('HSET', KEYS[1], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5])
+  if generation >= tonumber(state[5] or 0) then
+    redis.call('HSET', KEYS[1], 's', ARGV[1])
+    redis.call('HDEL', KEYS[1], 'n', 'f', 'r')
+  end
+  if generation >= tonumber(state[6] or 0) then redis.call('HDEL', KEYS[1], 'w', 'b') end
+  if generation >= attempted then redis.call('HDEL', KEYS[1], 'l') end
+  redis.call('PUBLISH', ARGV[9], ARGV[10])
   expiresAt = tonumber(ARGV[3])
   outcome = 'restored'
 end

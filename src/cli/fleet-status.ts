@@ -1,0 +1,119 @@
+import { CONDITIONS, type Condition } from '../core/condition.ts';
+import type { Gate } from '../core/gate.ts';
+import { hasLiveToken } from '../core/state.ts';
+import { parseTarget, type TargetId } from '../core/target.ts';
+import { REFRESH_QUEUE } from '../queue/refresh-queue.ts';
+import type { Pause, ProcessInfo } from '../store/fleet.ts';
+import { EVERYTHING, indexesOf, liveProcesses, type ManagedTarget, managedTargets } from './managed.ts';
+import type { Session } from './session.ts';
+
+/** The fleet as Redis shows it; what `--json` prints. Times are epoch ms. */
+export interface Status {
+  readonly now: number;
+  readonly processes: readonly ProcessInfo[];
+  readonly configuration: {
+    /** Of the configuration at hand, with the operators' overrides. */
+    readonly hash: string;
+    readonly processesAgree: boolean;
+    /** Whether all of them have the configuration at hand. */
+    readonly sameAsHere: boolean;
+  };
+  readonly hosts: readonly HostStatus[];
+  /** Jobs that wait for a worker. */
+  readonly queueWaiting: number;
+  readonly targets: TargetsStatus;
+  readonly pauses: readonly Pause[];
+  readonly tenantOverrides: { readonly added: number; readonly removed: number };
+  /** Client -> how many of its targets are managed though nothing names them any more. */
+  readonly awaitingRemoval: Readonly<Record<string, number>>;
+}
+
+export interface HostStatus {
+  readonly host: string;
+  readonly managed: number;
+  readonly due: number;
+  readonly ready: number;
+  readonly gate: Pick<Gate, 'closedUntil' | 'why' | 'probing'>;
+}
+
+export interface TargetsStatus {
+  readonly total: number;
+  readonly withToken: number;
+  readonly byCondition: Readonly<Record<Condition, number>>;
+  /** Of the tokens that live; undefined where none does. */
+  readonly shortestLifeLeftMs: number | undefined;
+}
+
+/** Looks at all of it; the targets' states are read in pages. */
+export async function gatherStatus(session: Session): Promise<Status> {
+  const { fleet, redis, keys } = session;
+  const now = await fleet.now();
+  const [processes, catalogue, pauses, overrides, queueWaiting, hosts] = await Promise.all([
+    liveProcesses(session),
+    session.catalogue(),
+    fleet.pauses(now),
+    fleet.tenantOverrides(),
+    redis.llen(keys.waiting(REFRESH_QUEUE)),
+    hostStatuses(session, now),
+  ]);
+  const hashes = new Set(processes.map(({ configHash }) => configHash));
+  const operations = [...overrides.values()].map(({ op }) => op);
+  const { targets, awaitingRemoval } = await countTargets(session, new Set(catalogue.ids()), now);
+  return {
+    now,
+    processes,
+    configuration: {
+      hash: catalogue.hash,
+      processesAgree: hashes.size <= 1,
+      sameAsHere: [...hashes].every((hash) => hash === catalogue.hash),
+    },
+    ...{ hosts, queueWaiting, targets, pauses, awaitingRemoval },
+    tenantOverrides: {
+      added: operations.filter((op) => op === 'add').length,
+      removed: operations.filter((op) => op === 'remove').length,
+    },
+  };
+}
+
+async function hostStatuses(session: Session, now: number): Promise<HostStatus[]> {
+  const indexes = indexesOf(session);
+  return Promise.all(
+    (await indexes.hosts()).map(async (host) => {
+      const [managed, due, ready, gate] = await Promise.all([
+        indexes.count(host),
+        indexes.dueCount(host, now),
+        indexes.readyCount(host),
+        session.gates.read({ host }),
+      ]);
+      const { closedUntil, why, probing } = gate;
+      return { host, managed, due, ready, gate: { closedUntil, why, probing } };
+    }),
+  );
+}
+
+async function countTargets(
+  session: Session,
+  named: ReadonlySet<TargetId>,
+  now: number,
+): Promise<{ targets: TargetsStatus; awaitingRemoval: Record<string, number> }> {
+  const byCondition = Object.fromEntries(CONDITIONS.map((condition) => [condition, 0])) as Record<
+    Condition,
+    number
+  >;
+  const awaitingRemoval: Record<string, number> = {};
+  let [total, withToken, shortest] = [0, 0, Number.POSITIVE_INFINITY];
+  const count = ({ id, state, condition }: ManagedTarget): void => {
+    total++;
+    byCondition[condition]++;
+    if (hasLiveToken(state, now)) {
+      withToken++;
+      shortest = Math.min(shortest, state.expiresAt - now);
+    }
+    if (named.has(id)) return;
+    const { client } = parseTarget(id);
+    awaitingRemoval[client] = (awaitingRemoval[client] ?? 0) + 1;
+  };
+  for await (const page of managedTargets(session, EVERYTHING, now)) for (const target of page) count(target);
+  const shortestLifeLeftMs = Number.isFinite(shortest) ? shortest : undefined;
+  return { targets: { total, withToken, byCondition, shortestLifeLeftMs }, awaitingRemoval };
+}

@@ -1,0 +1,40 @@
+import type { Gate } from './gate.ts';
+import { hasLiveToken, isWanted, type TargetPolicy, type TargetState } from './state.ts';
+import type { TargetId } from './target.ts';
+
+/** How a target is, in a word. `failing`: its last attempt failed, whether or not a token still lives. */
+export type Condition = 'fresh' | 'due' | 'expired' | 'never issued' | 'failing';
+
+export const CONDITIONS: readonly Condition[] = ['fresh', 'due', 'failing', 'expired', 'never issued'];
+
+/** What the indexes say about a target that is managed. */
+export interface Standing {
+  /** When it is looked at next, epoch ms. */
+  readonly dueAt: number;
+  /** It is due and waits for the gate. */
+  readonly ready: boolean;
+}
+
+export function conditionOf(state: TargetState, standing: Standing | undefined, now: number): Condition {
+  if (state.failures > 0) return 'failing';
+  if (state.expiresAt === 0) return 'never issued';
+  if (!hasLiveToken(state, now)) return 'expired';
+  const isDue = standing !== undefined && (standing.ready || standing.dueAt <= now);
+  return isDue || isWanted(state) || state.leaseUntil > now ? 'due' : 'fresh';
+}
+
+/** All that is known about one target at one moment. */
+export interface KnownTarget {
+  readonly id: TargetId;
+  readonly state: TargetState;
+  /** Undefined where neither the configuration at hand nor an operator's override names the target. */
+  readonly policy: TargetPolicy | undefined;
+  /** Undefined where the target is not managed. */
+  readonly standing: Standing | undefined;
+  readonly hostGate: Gate;
+  readonly tenantGate: Gate;
+  readonly pausedUntil: number | undefined;
+  /** Whether the token key exists. */
+  readonly tokenThere: boolean;
+  readonly now: number;
+}

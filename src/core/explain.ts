@@ -1,0 +1,113 @@
+import { type Condition, conditionOf, type KnownTarget } from './condition.ts';
+import { type Decision, decide } from './decide.ts';
+import { formatDuration } from './duration.ts';
+import { type Advice, advice, type Owner } from './failure.ts';
+import { formatMoment } from './moment.ts';
+import { closedUntil, explainClosed, type NextStep, nextStep } from './next-step.ts';
+import { hasLiveToken, isWanted, type TargetState } from './state.ts';
+import { parseTarget, type TargetId } from './target.ts';
+
+export interface Explanation {
+  readonly id: TargetId;
+  readonly condition: Condition | 'not managed';
+  readonly summary: string;
+  /** In plain words, a sentence or two each, in the order to read them. */
+  readonly lines: readonly string[];
+  /** What happens next; `at` is undefined where nothing is planned. Epoch ms. */
+  readonly next: NextStep;
+  /** What the policy says, with its `why`; undefined without a policy. */
+  readonly decision: Decision | undefined;
+  /** Who can mend the last failure, and how. */
+  readonly advice: Advice | undefined;
+}
+
+/** Why a token is as it is, what happens next and when, and who can mend what is wrong. */
+export function explain(input: KnownTarget): Explanation {
+  const { id, state, policy, standing, now } = input;
+  const decision = policy === undefined ? undefined : decide(state, policy, now);
+  const help = state.failure === undefined ? undefined : advice(state.failure);
+  const next = nextStep(input, decision);
+  return {
+    id,
+    condition: standing === undefined ? 'not managed' : conditionOf(state, standing, now),
+    summary: `${id} ${summaryOf(input)}`,
+    lines: [
+      ...tokenLines(input),
+      ...failureLines(input, help),
+      ...orderLines(state),
+      ...gateLines(input, decision),
+      next.what,
+    ],
+    next,
+    decision,
+    advice: help,
+  };
+}
+
+function summaryOf({ state, standing, pausedUntil, now }: KnownTarget): string {
+  const live = hasLiveToken(state, now);
+  const token = live
+    ? `has a token that lives for another ${formatDuration(state.expiresAt - now)}`
+    : state.expiresAt === 0
+      ? 'has no token and has not had one'
+      : `has no token: the last one expired ${formatDuration(now - state.expiresAt)} ago`;
+  if (standing === undefined) return `is not managed, and ${token}.`;
+  if (pausedUntil !== undefined && pausedUntil > now) return `${token}; refreshing it is paused.`;
+  if (state.failure !== undefined && state.failures > 0)
+    return `${token}${live ? ', but' : '; and'} refreshing it fails with ${state.failure.code}.`;
+  return conditionOf(state, standing, now) === 'fresh'
+    ? `${token}: all is well.`
+    : `${token}; a new one is to be fetched.`;
+}
+
+function tokenLines({ id, state, tokenThere, now }: KnownTarget): string[] {
+  const live = hasLiveToken(state, now);
+  const lines: string[] = [];
+  if (state.issuedAt > 0 && state.expiresAt > 0) {
+    const used = Math.round((100 * (now - state.issuedAt)) / (state.expiresAt - state.issuedAt));
+    const end = live ? `, ends ${formatMoment(state.expiresAt, now)} and has used ${used} % of its life` : '';
+    const ended = live ? '' : ` and ended ${formatMoment(state.expiresAt, now)}`;
+    lines.push(
+      `Its token, generation ${state.generation}, was issued ${formatMoment(state.issuedAt, now)}${end}${ended}.`,
+    );
+  }
+  if (live && !tokenThere)
+    lines.push(
+      `The token key is gone although its token should live: somebody has deleted it. Fetch another: evertoken refresh ${id} --force`,
+    );
+  if (!live && tokenThere)
+    lines.push('A token key is there that its state knows nothing of: consumers can use it until it ends.');
+  return lines;
+}
+
+const OWNERS: Readonly<Record<Exclude<Owner, "tenant's admin">, string>> = {
+  us: 'whoever writes the configuration of evertoken',
+  operator: 'whoever looks after the registration of the application, its credentials and the network',
+  server: 'whoever runs the authorization server',
+};
+
+function failureLines({ id, state }: KnownTarget, help: Advice | undefined): string[] {
+  const { failure, failures } = state;
+  if (failure === undefined || help === undefined) return [];
+  const attempts =
+    failures > 1 ? `The last ${failures} attempts failed, the latest` : 'The last attempt failed';
+  const owner =
+    help.owner === "tenant's admin"
+      ? `an administrator of the tenant ${parseTarget(id).tenant}`
+      : OWNERS[help.owner];
+  return [
+    `${attempts} with ${failure.code} (${failure.kind}): ${help.what}.`,
+    `Who can mend it: ${owner}. What to do: ${help.todo}.`,
+  ];
+}
+
+function orderLines(state: TargetState): string[] {
+  return isWanted(state) ? [`A new token is wanted: ${state.wantedBy || 'nobody said why'}.`] : [];
+}
+
+/** A closed gate that is not already what happens next. */
+function gateLines(input: KnownTarget, decision: Decision | undefined): string[] {
+  const until = closedUntil(input);
+  const isNext = decision?.act === 'refresh' && input.standing !== undefined;
+  return until > input.now && !isNext ? [explainClosed(input, until)] : [];
+}
