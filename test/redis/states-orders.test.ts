@@ -170,12 +170,12 @@ test('what is left of a removed target goes within a day, however long its token
 });
 
 test('an emptied Redis is given back the token, its end, its generation and the log', async () => {
-  const { states, redis, tokenKey, begin, state } = await setUp();
+  const { states, redis, stateKey, tokenKey, begin, state } = await setUp();
   const attempt = await begin();
   const token = tokenOf(attempt);
   await states.publish(POLICY, token);
   const [record, before] = [await redis.get(tokenKey), await state()];
-  await redis.del(tokenKey, states ? `{${tokenKey}}:s` : '');
+  await redis.del(tokenKey, stateKey);
   expect(await states.restore(POLICY, token, [attempt.now])).toBe(true);
   expect(await redis.get(tokenKey)).toBe(record);
   expect(await redis.pexpiretime(tokenKey)).toBe(token.expiresAt);

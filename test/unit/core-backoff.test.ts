@@ -85,7 +85,12 @@ describe('the wait after a failure', () => {
     ['a first passing failure', failure('transient', { lifeLeftMs: 1e9 }), 250, 1000],
     ['a fourth', failure('transient', { failures: 4, lifeLeftMs: 1e9 }), 250, 8000],
     ['a hundredth', failure('transient', { failures: 100, lifeLeftMs: 1e9 }), 250, 300_000],
-    ['a hundredth with ten seconds left', failure('transient', { failures: 100, lifeLeftMs: 10_000 }), 250, 2500],
+    [
+      'a hundredth with ten seconds left',
+      failure('transient', { failures: 100, lifeLeftMs: 10_000 }),
+      250,
+      2500,
+    ],
     ['a hundredth without a token', failure('transient', { failures: 100 }), 250, 30_000],
     ['one with hardly any life left', failure('transient', { failures: 9, lifeLeftMs: 3 }), 250, 250],
     ['one of a server that names a time', failure('transient', { retryAfterMs: 9000 }), 9000, 9000],

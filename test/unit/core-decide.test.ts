@@ -56,7 +56,12 @@ describe('a target is refreshed', () => {
     ['that is wanted, with four requests in the window', [DUE, WANTED, sent(4, 3, 2, 1)], 'wanted', /wanted/],
     ['that is wanted and parked', [FRESH, WANTED, failed('credential', HOUR)], 'wanted', /wanted/],
     ['that is wanted and backing off', [FRESH, WANTED, failed('transient', 9000)], 'wanted', /wanted/],
-    ['that is wanted, was tried, and may be again', [FRESH, WANTED, TRIED, failed('tenant', 0)], 'wanted', /wanted/],
+    [
+      'that is wanted, was tried, and may be again',
+      [FRESH, WANTED, TRIED, failed('tenant', 0)],
+      'wanted',
+      /wanted/,
+    ],
   ])('%s', (_what, changes, reason, why) => {
     const decision = decideAfter(...changes);
     expect(decision).toMatchObject({ act: 'refresh', reason });
@@ -69,14 +74,38 @@ describe('a target waits', () => {
     ['during another attempt', [DUE, leased(7000)], 'in progress', 7000, /^another attempt is running$/],
     ['for a moment when it is wanted meanwhile', [DUE, WANTED, leased(7000)], 'in progress', 250, /running/],
     ['no longer than the lease when it is wanted', [DUE, WANTED, leased(99)], 'in progress', 99, /running/],
-    ['after a passing failure', [DUE, failed('transient', 4000)], 'backoff', 4000, /4s after transient \(CODE\)/],
+    [
+      'after a passing failure',
+      [DUE, failed('transient', 4000)],
+      'backoff',
+      4000,
+      /4s after transient \(CODE\)/,
+    ],
     ['after a refusal without a token', [failed('credential', HOUR)], 'backoff', HOUR, /1h after credential/],
     ['after a failure that was not noted', [EXPIRED, { retryAt: NOW + 1 }], 'backoff', 1, /after a failure/],
     ['when it was tried since it was wanted', [WANTED, TRIED, failed('tenant', 9000)], 'backoff', 9000, /9s/],
     ['as the server asked, though it is wanted', [WANTED, failed('throttled', HOUR)], 'backoff', HOUR, /1h/],
-    ['with four of five requests sent', [DUE, sent(200_000, 3, 2, 1)], 'identical limit', 100_000, /^4 .* 5m /],
-    ['with five sent, though wanted', [DUE, WANTED, sent(290_000, 4, 3, 2, 1)], 'identical limit', 10_000, /^5 /],
-    ['with the lease first and the backoff next', [DUE, leased(1), failed('tenant', 2)], 'in progress', 1, /./],
+    [
+      'with four of five requests sent',
+      [DUE, sent(200_000, 3, 2, 1)],
+      'identical limit',
+      100_000,
+      /^4 .* 5m /,
+    ],
+    [
+      'with five sent, though wanted',
+      [DUE, WANTED, sent(290_000, 4, 3, 2, 1)],
+      'identical limit',
+      10_000,
+      /^5 /,
+    ],
+    [
+      'with the lease first and the backoff next',
+      [DUE, leased(1), failed('tenant', 2)],
+      'in progress',
+      1,
+      /./,
+    ],
     ['with the backoff first and the limit next', [failed('tenant', 2), sent(4, 3, 2, 1)], 'backoff', 2, /./],
   ])('%s', (_what, changes, reason, waitMs, why) => {
     const decision = decideAfter(...changes);

@@ -12,7 +12,10 @@ const anyPolicy = fc.record({
     windowMs: fc.integer({ min: 1, max: 60 * MINUTE }),
   }),
 });
-const anyLife = fc.oneof(fc.integer({ min: 1, max: 31 * 86_400_000 }), fc.integer({ min: 1000, max: 600_000 }));
+const anyLife = fc.oneof(
+  fc.integer({ min: 1, max: 31 * 86_400_000 }),
+  fc.integer({ min: 1000, max: 600_000 }),
+);
 
 /** The part of a life that one cycle takes when a plan uses all the requests that it may. */
 const shortestCycle = (lifeMs: number, { identical }: typeof DEFAULT): number =>
@@ -26,7 +29,13 @@ describe('the refresh window', () => {
     ['of 20 seconds: the identical limit wins', 20_000, DEFAULT, 0.85, 0.9],
     ['of 100 seconds: a cycle of 75 s', 100_000, DEFAULT, 0.75, 0.8],
     ['of 1 hour, where one request in 50 minutes is allowed', 60 * MINUTE, limited(1, 50), 0.8333, 0.8833],
-    ['of 1 hour, where two in 50 minutes are allowed: one is planned', 60 * MINUTE, limited(2, 50), 0.8333, 0.8833],
+    [
+      'of 1 hour, where two in 50 minutes are allowed: one is planned',
+      60 * MINUTE,
+      limited(2, 50),
+      0.8333,
+      0.8833,
+    ],
     ['of 1 hour, where one in 10 hours is allowed', 60 * MINUTE, limited(1, 600), 0.85, 0.9],
   ])('%s', (_what, lifeMs, policy, earliest, latest) => {
     const window = refreshWindow(lifeMs, policy);
@@ -81,7 +90,9 @@ describe('the refresh window', () => {
     fc.assert(
       fc.property(anyLife, anyPolicy, fc.nat(86_400_000), (lifeMs, policy, more) => {
         const longer = { ...policy, outageTargetMs: policy.outageTargetMs + more };
-        expect(refreshWindow(lifeMs, longer).latest).toBeLessThanOrEqual(refreshWindow(lifeMs, policy).latest);
+        expect(refreshWindow(lifeMs, longer).latest).toBeLessThanOrEqual(
+          refreshWindow(lifeMs, policy).latest,
+        );
       }),
     );
   });

@@ -7,7 +7,9 @@ import { Secret } from '../../src/core/secret.ts';
 
 const VALUE = 'Pa55-w0rd-that-nobody-may-see';
 const secret = new Secret(VALUE);
-const nested = { level: { list: [secret, { secret }], map: new Map([['key', secret]]), set: new Set([secret]) } };
+const nested = {
+  level: { list: [secret, { secret }], map: new Map([['key', secret]]), set: new Set([secret]) },
+};
 
 function onConsole(...args: unknown[]): string {
   const written: string[] = [];
@@ -35,7 +37,10 @@ describe('a secret', () => {
     ['JSON of an object that holds it', JSON.stringify({ secret, nested: nested.level.list })],
     ['inspect', inspect(secret)],
     ['inspect with everything shown', inspect(nested, { showHidden: true, depth: null, getters: true })],
-    ['inspect without custom printing', inspect(nested, { customInspect: false, showHidden: true, depth: null })],
+    [
+      'inspect without custom printing',
+      inspect(nested, { customInspect: false, showHidden: true, depth: null }),
+    ],
     ['format %s', format('%s', secret)],
     ['format %o', format('%o', nested)],
     ['format %O', format('%O', nested)],
@@ -47,7 +52,10 @@ describe('a secret', () => {
     ['the cause of an error', inspect(new Error('failed', { cause: secret }))],
     ['the cause of a cause', inspect(new Error('a', { cause: new Error('b', { cause: { secret } }) }))],
     ['a property of an error', inspect(Object.assign(new Error('a'), { secret }), { showHidden: true })],
-    ['errors in a list', inspect(new AggregateError([new Error('a', { cause: nested })], 'b'), { depth: null })],
+    [
+      'errors in a list',
+      inspect(new AggregateError([new Error('a', { cause: nested })], 'b'), { depth: null }),
+    ],
     ['the message of an error', String(new Error(`refused ${secret}`))],
     ['Object.entries', JSON.stringify([Object.entries(secret), Object.getOwnPropertyNames(secret)])],
     ['a spread', inspect({ ...secret })],
@@ -59,6 +67,10 @@ describe('a secret', () => {
   });
 
   it('leaves a mark where it is printed', () => {
-    expect([`${secret}`, JSON.stringify(secret), inspect(secret)]).toEqual(['[secret]', '"[secret]"', '[secret]']);
+    expect([`${secret}`, JSON.stringify(secret), inspect(secret)]).toEqual([
+      '[secret]',
+      '"[secret]"',
+      '[secret]',
+    ]);
   });
 });
