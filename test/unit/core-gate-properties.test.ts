@@ -74,9 +74,9 @@ describe('a gate, after any history', () => {
   });
 
   it('is closed for an hour at most', () => {
-    always(anyEvent, (_gate, _event, after) =>
-      expect(after.closedUntil).toBeLessThanOrEqual(NOW + 3_600_000),
-    );
+    always(anyEvent, (_gate, _event, after) => {
+      expect(after.closedUntil).toBeLessThanOrEqual(NOW + 3_600_000);
+    });
   });
 
   it('is closed for as long as evidence about the whole scope says, at once', () => {

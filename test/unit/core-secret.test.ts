@@ -31,7 +31,7 @@ describe('a secret', () => {
   test.each<[way: string, text: string]>([
     ['a template', `${secret}`],
     ['String', String(secret)],
-    ['an addition', `${'' + (secret as unknown as string)}`],
+    ['an addition', '+'.concat(secret as unknown as string)],
     ['join', [secret, secret].join()],
     ['JSON', JSON.stringify(secret)],
     ['JSON of an object that holds it', JSON.stringify({ secret, nested: nested.level.list })],

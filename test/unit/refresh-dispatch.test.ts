@@ -1,0 +1,172 @@
+import { describe, expect, it, test } from 'vitest';
+import type { Target } from '../../src/core/client.ts';
+import { READY_BAND } from '../../src/core/rank.ts';
+import { EMPTY_STATE, type TargetState } from '../../src/core/state.ts';
+import { Dispatcher } from '../../src/refresh/dispatch.ts';
+import type { CataloguePort, Dispatched, Due, Filed } from '../../src/refresh/ports.ts';
+
+const NOW = 1_800_000_000_000;
+const HOST = 'idp.example:443';
+const RATE = { count: 50, windowMs: 1000 };
+type Ok = Extract<Dispatched, { outcome: 'ok' }>;
+
+const HOUR = 3_600_000;
+const STATES: Record<string, Partial<TargetState>> = {
+  'c/fresh/r': { issuedAt: NOW - HOUR / 6, expiresAt: NOW + (HOUR * 5) / 6 },
+  'c/due/r': { issuedAt: NOW - HOUR / 2, expiresAt: NOW + HOUR / 2 },
+  'c/expired/r': { issuedAt: NOW - 2 * HOUR, expiresAt: NOW - HOUR },
+  'c/never/r': {},
+  'c/failing/r': { failures: 2, retryAt: NOW - 1 },
+  'c/parked/r': { failures: 2, retryAt: NOW + 7000.5 },
+  'c/wanted/r': { issuedAt: NOW, expiresAt: NOW + HOUR, generation: 5, attempted: 5, wanted: 6 },
+  'c/leased/r': { leaseUntil: NOW + 9000 },
+};
+
+interface Scene {
+  readonly answers?: readonly (Partial<Ok> | 'epoch lost')[];
+  readonly paused?: Readonly<Record<string, number>>;
+  readonly draw?: number;
+  readonly enqueue?: (targets: readonly string[]) => Promise<void>;
+}
+
+/** A dispatcher before an index that answers as told: what it filed, queued and asked for. */
+function scene({ answers = [], paused = {}, draw = 0.5, enqueue }: Scene) {
+  const filed: (readonly Filed[])[] = [];
+  const asked: { epoch: string; host: string; mostWaiting: number }[] = [];
+  const queued: string[] = [];
+  const rest = [...answers];
+  const catalogue: Pick<CataloguePort, 'get'> = {
+    get: (id) =>
+      id in STATES
+        ? ({ id, outageTargetMs: 1_200_000, identical: { count: 5, windowMs: 300_000 } } as Target)
+        : undefined,
+  };
+  const dispatcher = new Dispatcher(HOST, {
+    catalogue: () => catalogue as CataloguePort,
+    states: { read: async (ids) => ids.map((id) => ({ ...EMPTY_STATE, ...STATES[id] })) },
+    indexes: {
+      dispatch: async (epoch, host, _perHost, mostWaiting, entries) => {
+        asked.push({ epoch, host, mostWaiting });
+        filed.push(entries);
+        const answer = rest.shift() ?? {};
+        if (answer === 'epoch lost') return { outcome: 'epoch' };
+        const nothing = { now: NOW, closedUntil: 0, nextDueAt: 0, waiting: 0, claimed: [], due: [] };
+        return { outcome: 'ok', ...nothing, ...answer };
+      },
+    },
+    enqueue: enqueue ?? (async (targets) => void queued.push(...targets)),
+    pausedUntil: (target) => paused[target],
+    epoch: () => 'epoch-1',
+    draw: () => draw,
+  });
+  return { dispatcher, filed, queued, asked };
+}
+
+const due = (...targets: string[]): Due[] => targets.map((target) => ({ target, dueAt: NOW - 5 }));
+
+async function fileOf(target: string, others: Omit<Scene, 'answers'> = {}): Promise<Filed | undefined> {
+  const { dispatcher, filed } = scene({ answers: [{ due: due(target) }], ...others });
+  await dispatcher.step(RATE);
+  await dispatcher.step(RATE);
+  return filed[1]?.[0];
+}
+
+describe('a target that has come due', () => {
+  test.each<[target: string, score: number]>([
+    ['c/due/r', NOW + HOUR / 2],
+    ['c/expired/r', NOW - HOUR],
+    ['c/never/r', READY_BAND + NOW - 5],
+    ['c/failing/r', 2 * READY_BAND],
+    ['c/wanted/r', 3 * READY_BAND + NOW - 5],
+  ])('%s is ready', async (target, score) => {
+    expect(await fileOf(target)).toEqual({ target, seen: NOW - 5, as: 'ready', score });
+  });
+
+  test.each<[target: string, waitMs: number]>([
+    ['c/parked/r', 7000],
+    ['c/leased/r', 9000],
+    ['c/unknown/r', 5000],
+    ['nonsense', 5000],
+  ])('%s waits', async (target, waitMs) => {
+    expect(await fileOf(target)).toEqual({ target, seen: NOW - 5, as: 'wait', score: NOW + waitMs });
+  });
+
+  it('though fresh waits for a moment of its window', async () => {
+    const scores = await Promise.all([0, 0.999].map((draw) => fileOf('c/fresh/r', { draw })));
+    const [earliest, latest] = scores.map((entry) => Math.round(((entry?.score ?? 0) - NOW) / 60_000));
+    expect([earliest, latest]).toEqual([Math.round(0.38 * 60 - 10), 28]);
+  });
+
+  it('though paused waits for the end of the pause', async () => {
+    const paused = { 'c/due/r': NOW + 12_345, 'c/never/r': NOW };
+    expect(await fileOf('c/due/r', { paused })).toMatchObject({ as: 'wait', score: NOW + 12_345 });
+    expect(await fileOf('c/never/r', { paused })).toMatchObject({ as: 'ready' });
+  });
+
+  it('is filed once, with the next step', async () => {
+    const { dispatcher, filed } = scene({ answers: [{ due: due('c/due/r', 'c/parked/r') }] });
+    for (let i = 0; i < 3; i++) await dispatcher.step(RATE);
+    expect(filed.map((entries) => entries.length)).toEqual([0, 2, 0]);
+  });
+});
+
+describe('a step', () => {
+  it('queues what it claimed, and tells what it did', async () => {
+    const { dispatcher, queued, asked } = scene({ answers: [{ claimed: ['c/due/r', 'x/y/z'], waiting: 3 }] });
+    const step = await dispatcher.step(RATE);
+    expect(step).toEqual({ outcome: 'stepped', claimed: 2, waiting: 3, sleepMs: 40 });
+    expect(queued).toEqual(['c/due/r', 'x/y/z']);
+    expect(asked).toEqual([{ epoch: 'epoch-1', host: HOST, mostWaiting: 100 }]);
+  });
+
+  it('in an epoch that is lost does nothing, and files nothing of it later', async () => {
+    const { dispatcher, filed, queued } = scene({ answers: [{ due: due('c/due/r') }, 'epoch lost'] });
+    await dispatcher.step(RATE);
+    expect(await dispatcher.step(RATE)).toEqual({ outcome: 'epoch lost' });
+    await dispatcher.step(RATE);
+    expect(filed.map((entries) => entries.length)).toEqual([0, 1, 0]);
+    expect(queued).toEqual([]);
+  });
+
+  it('whose jobs cannot be queued fails, and the next one begins anew', async () => {
+    const enqueue = async () => Promise.reject(new Error('queue'));
+    const { dispatcher, filed } = scene({
+      answers: [{ claimed: ['c/due/r'], due: due('c/due/r') }],
+      enqueue,
+    });
+    await expect(dispatcher.step(RATE)).rejects.toThrow('queue');
+    expect(await dispatcher.step(RATE)).toMatchObject({ claimed: 0 });
+    expect(filed[1]).toEqual([]);
+  });
+
+  test.each<[what: string, answer: Partial<Ok>, sleepMs: number]>([
+    ['when nothing is managed', {}, 500],
+    ['when there is something to file', { due: due('c/due/r'), waiting: 9, closedUntil: NOW + 9000 }, 0],
+    ['while work waits for the rate', { waiting: 1 }, 40],
+    ['while work waits for a gate that opens soon', { waiting: 1, closedUntil: NOW + 90 }, 90],
+    ['while work waits for a gate that opens late', { waiting: 1, closedUntil: NOW + 90_000 }, 500],
+    ['when the next is due soon', { nextDueAt: NOW + 120 }, 120],
+    ['when the next is due at once', { nextDueAt: NOW }, 1],
+    [
+      'when the next is due before the gate opens',
+      { waiting: 1, closedUntil: NOW + 400, nextDueAt: NOW + 9 },
+      9,
+    ],
+    ['when the next is due late', { nextDueAt: NOW + 90_000 }, 500],
+    ['when the clock went back', { nextDueAt: NOW - 90_000 }, 1],
+  ])('%s, is followed by another', async (_what, answer, sleepMs) => {
+    const { dispatcher } = scene({ answers: [answer] });
+    expect(await dispatcher.step(RATE)).toMatchObject({ sleepMs });
+  });
+
+  test.each([
+    [50, 1000, 100],
+    [1, 60_000, 1],
+    [3, 4000, 2],
+    [100_000, 1000, 2000],
+  ])('at a rate of %i in %i ms lets %i jobs wait', async (count, windowMs, mostWaiting) => {
+    const { dispatcher, asked } = scene({});
+    await dispatcher.step({ count, windowMs });
+    expect(asked[0]?.mostWaiting).toBe(mostWaiting);
+  });
+});

@@ -1,0 +1,117 @@
+import { describe, expect, it, test } from 'vitest';
+import type { Client, Target } from '../../src/core/client.ts';
+import { classify, type Evidence } from '../../src/core/failure.ts';
+import { type Gate, OPEN_GATE, reduceGate } from '../../src/core/gate.ts';
+import { gateReports } from '../../src/refresh/gate-reports.ts';
+
+const SENT = Date.UTC(2026, 10, 22, 12);
+
+const client = { name: 'billing' } as Client;
+const target = (tenant: string, resource = 'graph'): Target => ({
+  id: `billing/${tenant}/${resource}`,
+  client,
+  tenant,
+  resource: { name: resource, params: {}, expectAudience: undefined },
+  tokenUrl: 'https://idp.example/token',
+  host: 'idp.example:443',
+  tenantScope: `billing/${tenant}`,
+  fingerprint: 'AbCdEf01',
+  outageTargetMs: 1_200_000,
+  expectLifetimeMs: 3_600_000,
+  identical: { count: 5, windowMs: 300_000 },
+});
+const PROBING: Gate = { ...OPEN_GATE, probing: true, closures: 1 };
+
+/** Each report in short: about whom, what, and how far. */
+function reports(evidence: Evidence | undefined, gate = OPEN_GATE, of = target('contoso')): string[] {
+  const failure = evidence === undefined ? undefined : classify(evidence);
+  return gateReports(of, gate, failure, SENT).map(({ scope, event }) => {
+    expect(event.startedAt).toBe(SENT);
+    const about = 'host' in scope ? 'host' : scope.tenantScope;
+    if (event.kind === 'answered') return `${about}: answered`;
+    const whole = event.kind === 'throttled' && event.wholeScope ? ' whole' : '';
+    return `${about}: ${event.kind}${whole} by ${event.tenant}`;
+  });
+}
+
+const oauth = (status: number, error: string, changes: Partial<Evidence> = {}): Evidence => ({
+  answeredBy: 'server',
+  status,
+  error,
+  ...changes,
+});
+const proxy = (status: number, changes: Partial<Evidence> = {}): Evidence => ({
+  answeredBy: 'host',
+  status,
+  ...changes,
+});
+const AFTER = { retryAfterMs: 5000 };
+const TENANT_THROTTLED = ['billing/contoso: throttled whole by contoso', 'host: throttled by contoso'];
+const HOST_THROTTLED = ['host: throttled whole by contoso'];
+const HOST_DOWN = ['host: unreachable by contoso'];
+
+describe('what a request tells about the scopes above its target', () => {
+  test.each<[what: string, evidence: Evidence | undefined, reports: string[]]>([
+    ['a token', undefined, []],
+    ['a refused credential', oauth(401, 'invalid_client'), []],
+    ['an OAuth answer with 500', oauth(500, 'server_error'), []],
+    ['an OAuth answer with 503', oauth(503, 'temporarily_unavailable'), []],
+    ['a 429 with an OAuth body', oauth(429, 'slow_down'), TENANT_THROTTLED],
+    ['Retry-After with an OAuth body', oauth(503, 'temporarily_unavailable', AFTER), TENANT_THROTTLED],
+    ['a detected loop', oauth(400, 'invalid_grant', { errorCodes: [50196] }), []],
+    ['a detected loop as a 429', oauth(429, 'invalid_grant', { errorCodes: [50196], ...AFTER }), []],
+    ['a 429 without an OAuth body', proxy(429), HOST_THROTTLED],
+    ['a 429 without an OAuth body, with Retry-After', proxy(429, AFTER), HOST_THROTTLED],
+    ['a 503 of a proxy with Retry-After', proxy(503, AFTER), HOST_THROTTLED],
+    ['a 503 of a proxy', proxy(503), HOST_DOWN],
+    ['a 502 of a proxy', proxy(502), HOST_DOWN],
+    ['a 404 of a proxy', proxy(404), []],
+    ['a time-out', { answeredBy: 'nobody', problem: 'timeout' }, HOST_DOWN],
+    ['a refused connection', { answeredBy: 'nobody', networkCode: 'ECONNREFUSED' }, HOST_DOWN],
+    ['a name that does not resolve', { answeredBy: 'nobody', networkCode: 'ENOTFOUND' }, HOST_DOWN],
+  ])('%s', (_what, evidence, expected) => {
+    expect(reports(evidence)).toEqual(expected);
+  });
+
+  test.each<[what: string, evidence: Evidence | undefined, first: string | undefined]>([
+    ['a token', undefined, 'host: answered'],
+    ['a refusal', oauth(400, 'invalid_scope'), 'host: answered'],
+    ['an OAuth answer with 500', oauth(500, 'server_error'), 'host: answered'],
+    ['a throttled tenant', oauth(429, 'slow_down'), 'host: answered'],
+    ['a detected loop', oauth(400, 'x', { errorCodes: [50196] }), 'host: answered'],
+    ['a 404 of a proxy', proxy(404), undefined],
+    ['a 503 of a proxy', proxy(503), HOST_DOWN[0]],
+    ['a 429 of a proxy', proxy(429), HOST_THROTTLED[0]],
+  ])('of a host that is probed, %s', (_what, evidence, first) => {
+    expect(reports(evidence, PROBING)[0]).toBe(first);
+  });
+
+  it('names the target where the endpoint has no tenants, so that one of them never speaks for all', () => {
+    const alone = target('-');
+    expect(reports({ answeredBy: 'nobody', problem: 'timeout' }, OPEN_GATE, alone)).toEqual([
+      'host: unreachable by billing/-/graph',
+    ]);
+  });
+});
+
+describe('tenants of one host that are throttled with OAuth bodies', () => {
+  /** Each request reads the gate, and then tells what it has seen. */
+  function told(...tenants: string[]): Gate {
+    const throttling = classify(oauth(429, 'slow_down', AFTER));
+    return tenants.reduce((gate, tenant, i) => {
+      const sentAt = SENT + i * 100;
+      const about = gateReports(target(tenant), gate, throttling, sentAt);
+      return about
+        .filter(({ scope }) => 'host' in scope)
+        .reduce((before, { event }) => reduceGate(before, event, sentAt + 20), gate);
+    }, OPEN_GATE);
+  }
+
+  it('close the host when they are two, though each of them proves it alive', () => {
+    expect(told('contoso', 'fabrikam').closedUntil).toBe(SENT + 100 + 20 + 5000);
+  });
+
+  it('leave the host open when they are one', () => {
+    expect(told('contoso', 'contoso', 'contoso').closedUntil).toBe(0);
+  });
+});

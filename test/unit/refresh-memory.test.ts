@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { Secret } from '../../src/core/secret.ts';
+import type { Token } from '../../src/core/token.ts';
+import { Memory } from '../../src/refresh/memory.ts';
+
+const NOW = 1_800_000_000_000;
+const WINDOW_MS = 300_000;
+const ID = 'billing/contoso/graph';
+const OTHER = 'billing/fabrikam/graph';
+
+const token = (generation: number, lifeMs = 3_600_000): Token => ({
+  accessToken: new Secret('access'),
+  tokenType: 'Bearer',
+  issuedAt: NOW,
+  expiresAt: NOW + lifeMs,
+  generation,
+});
+
+describe('the memory of a process', () => {
+  it('knows nothing of a target that it has not refreshed', () => {
+    expect(new Memory().get(ID)).toEqual({ token: undefined, requestLog: [] });
+    expect(new Memory().live(NOW, WINDOW_MS).size).toBe(0);
+  });
+
+  it('joins what it sent with what it saw in Redis, in order, each request once', () => {
+    const memory = new Memory();
+    memory.rememberRequests(ID, [NOW - 9], WINDOW_MS, NOW);
+    memory.rememberRequests(ID, [NOW - 20, NOW - 9, NOW - 1], WINDOW_MS, NOW);
+    expect(memory.get(ID).requestLog).toEqual([NOW - 20, NOW - 9, NOW - 1]);
+  });
+
+  it('still knows what was sent when Redis has forgotten it', () => {
+    const memory = new Memory();
+    memory.rememberRequests(ID, [NOW - 9], WINDOW_MS, NOW);
+    memory.rememberRequests(ID, [], WINDOW_MS, NOW);
+    expect(memory.get(ID).requestLog).toEqual([NOW - 9]);
+  });
+
+  it('keeps no request for longer than the window', () => {
+    const memory = new Memory();
+    for (let i = 0; i < 1000; i++) memory.rememberRequests(ID, [NOW + i * 1000], WINDOW_MS, NOW + i * 1000);
+    expect(memory.get(ID).requestLog).toHaveLength(300);
+  });
+
+  it('holds a token as unsaved until Redis has it', () => {
+    const memory = new Memory();
+    memory.rememberToken(ID, token(1));
+    memory.rememberToken(OTHER, token(2));
+    expect(memory.unsavedCount).toBe(2);
+    memory.saved(ID);
+    expect([...memory.unsaved().keys()]).toEqual([OTHER]);
+    expect([...memory.live(NOW, WINDOW_MS).keys()]).toEqual([ID, OTHER]);
+  });
+
+  it('keeps the requests beside a new token, and the token beside new requests', () => {
+    const memory = new Memory();
+    memory.rememberRequests(ID, [NOW], WINDOW_MS, NOW);
+    memory.rememberToken(ID, token(1));
+    memory.rememberRequests(ID, [NOW + 1], WINDOW_MS, NOW);
+    expect(memory.get(ID)).toEqual({ token: token(1), requestLog: [NOW, NOW + 1] });
+  });
+
+  it('does not give back a token that was purged, only what was sent for it', () => {
+    const memory = new Memory();
+    memory.rememberRequests(ID, [NOW], WINDOW_MS, NOW);
+    memory.rememberToken(ID, token(1));
+    memory.forgetToken(ID);
+    memory.forgetToken(OTHER);
+    expect(memory.unsaved().size).toBe(0);
+    expect(memory.live(NOW, WINDOW_MS)).toEqual(new Map([[ID, { token: undefined, requestLog: [NOW] }]]));
+  });
+
+  it('drops what has ended: tokens at the end of their life, and targets of which nothing is left', () => {
+    const memory = new Memory();
+    memory.rememberToken(ID, token(1, 1000));
+    memory.rememberRequests(ID, [NOW], WINDOW_MS, NOW);
+    memory.rememberToken(OTHER, token(2, 1000));
+    expect([...memory.live(NOW + 1000, WINDOW_MS)]).toEqual([[ID, { token: undefined, requestLog: [NOW] }]]);
+    expect(memory.unsavedCount).toBe(0);
+    expect(memory.live(NOW + WINDOW_MS, WINDOW_MS).size).toBe(0);
+    expect(memory.get(ID).requestLog).toEqual([]);
+  });
+
+  it('gives a token back to the last millisecond of its life', () => {
+    const memory = new Memory();
+    memory.rememberToken(ID, token(1, 1000));
+    expect(memory.live(NOW + 999, WINDOW_MS).get(ID)?.token?.generation).toBe(1);
+  });
+});
