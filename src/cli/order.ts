@@ -32,18 +32,20 @@ function definedOnly(data: object): object {
   return Object.fromEntries(Object.entries(data).filter(([, value]) => value !== undefined));
 }
 
-/** BullMQ waits for ever for a Redis that goes away while an order is given. */
+/** BullMQ, when Redis goes away while an order is given, waits for ever or rejects where nobody can catch it. */
 async function inTime<Result>(answer: Promise<Result>, timeoutMs: number): Promise<Result> {
   let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_resolve, reject) => {
+  const trouble = new Promise<never>((_resolve, reject) => {
     const error = new EvertokenError(
       'REDIS_UNREACHABLE',
-      'Redis has stopped answering; look with evertoken status whether the order was taken before you repeat it',
+      'Redis has stopped answering; see with evertoken status whether it is back before you repeat the order',
     );
     timer = setTimeout(() => reject(error), timeoutMs);
+    // Never taken away: the process ends soon, and what comes until then tells nothing more.
+    process.on('unhandledRejection', reject);
   });
   try {
-    return await Promise.race([answer, tooLate]);
+    return await Promise.race([answer, trouble]);
   } finally {
     clearTimeout(timer);
   }

@@ -3,15 +3,21 @@ import type { AwaitedOutcome } from './awaited.ts';
 
 const CLEAR_LINE = '\r\u001b[2K';
 
+/** Where progress is shown. */
+interface Stream {
+  readonly isTTY?: boolean;
+  write(text: string): unknown;
+}
+
 /** Shows how far an order is: one live line on a terminal, else a line for each target. */
 export class Progress {
   readonly #total: number;
-  readonly #stream: NodeJS.WriteStream | undefined;
+  readonly #stream: Stream | undefined;
   #refreshed = 0;
   #failed = 0;
 
   /** Without a stream nothing is shown. */
-  constructor(total: number, stream: NodeJS.WriteStream | undefined) {
+  constructor(total: number, stream: Stream | undefined) {
     this.#total = total;
     this.#stream = stream;
     if (stream?.isTTY === true) this.#redraw();

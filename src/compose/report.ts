@@ -4,7 +4,7 @@ import { parseTarget } from '../core/target.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { MemberEvents } from '../refresh/member.ts';
-import type { RefreshReport } from '../refresh/refresh-target.ts';
+import type { RefreshReport } from '../refresh/report.ts';
 
 const isoTime = (ms: number | undefined): string | undefined =>
   ms === undefined ? undefined : new Date(ms).toISOString();
@@ -17,7 +17,7 @@ export function reportRefresh(
   metrics: Metrics,
 ): void {
   const { client } = parseTarget(report.target);
-  metrics.refreshes.inc({ client, outcome: report.outcome });
+  metrics.refreshes.inc({ client, outcome: report.outcome, reason: report.reason });
   if (target !== undefined && report.requests > 0) {
     metrics.requests.inc({ host: target.host }, report.requests);
     metrics.duration.observe({ host: target.host }, report.durationMs / 1000);
@@ -29,6 +29,7 @@ export function reportRefresh(
   const line = {
     target: report.target,
     outcome: report.outcome,
+    reason: report.reason,
     why: report.why,
     durationMs: Math.round(report.durationMs),
     nextAt: isoTime(report.nextAt),

@@ -35,5 +35,7 @@ export interface AttemptTiming {
 export function attemptTiming(claimUntil: number, now: number): AttemptTiming | undefined {
   const left = Math.min(claimUntil - now, LONGEST_CLAIM_MS);
   const timeoutMs = Math.min(LONGEST_ATTEMPT_MS, Math.floor(left * ATTEMPT_SHARE));
-  return timeoutMs >= SHORTEST_ATTEMPT_MS ? { timeoutMs, leaseMs: Math.floor(left * LEASE_SHARE) } : undefined;
+  return timeoutMs >= SHORTEST_ATTEMPT_MS
+    ? { timeoutMs, leaseMs: Math.floor(left * LEASE_SHARE) }
+    : undefined;
 }

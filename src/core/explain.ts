@@ -7,13 +7,13 @@ import { closedUntil, explainClosed, type NextStep, nextStep } from './next-step
 import { hasLiveToken, isWanted, type TargetState } from './state.ts';
 import { parseTarget, type TargetId } from './target.ts';
 
+/** What `explain` says, for people and for programs. */
 export interface Explanation {
   readonly id: TargetId;
   readonly condition: Condition | 'not managed';
   readonly summary: string;
   /** In plain words, a sentence or two each, in the order to read them. */
   readonly lines: readonly string[];
-  /** What happens next; `at` is undefined where nothing is planned. Epoch ms. */
   readonly next: NextStep;
   /** What the policy says, with its `why`; undefined without a policy. */
   readonly decision: Decision | undefined;
@@ -44,20 +44,29 @@ export function explain(input: KnownTarget): Explanation {
   };
 }
 
-function summaryOf({ state, standing, pausedUntil, now }: KnownTarget): string {
+function summaryOf(input: KnownTarget): string {
+  const { state, standing, pausedUntil, now } = input;
   const live = hasLiveToken(state, now);
-  const token = live
-    ? `has a token that lives for another ${formatDuration(state.expiresAt - now)}`
-    : state.expiresAt === 0
-      ? 'has no token and has not had one'
-      : `has no token: the last one expired ${formatDuration(now - state.expiresAt)} ago`;
+  const token = summaryOfToken(input);
   if (standing === undefined) return `is not managed, and ${token}.`;
   if (pausedUntil !== undefined && pausedUntil > now) return `${token}; refreshing it is paused.`;
   if (state.failure !== undefined && state.failures > 0)
     return `${token}${live ? ', but' : '; and'} refreshing it fails with ${state.failure.code}.`;
-  return conditionOf(state, standing, now) === 'fresh'
+  return conditionOf(state, standing, now) === 'fresh' && input.tokenThere
     ? `${token}: all is well.`
     : `${token}; a new one is to be fetched.`;
+}
+
+function summaryOfToken({ state, tokenThere, now }: KnownTarget): string {
+  if (!hasLiveToken(state, now)) {
+    return state.expiresAt === 0
+      ? 'has no token and has not had one'
+      : `has no token: the last one expired ${formatDuration(now - state.expiresAt)} ago`;
+  }
+  const left = formatDuration(state.expiresAt - now);
+  return tokenThere
+    ? `has a token that lives for another ${left}`
+    : `has lost its token, which would live for another ${left}`;
 }
 
 function tokenLines({ id, state, tokenThere, now }: KnownTarget): string[] {
@@ -65,15 +74,15 @@ function tokenLines({ id, state, tokenThere, now }: KnownTarget): string[] {
   const lines: string[] = [];
   if (state.issuedAt > 0 && state.expiresAt > 0) {
     const used = Math.round((100 * (now - state.issuedAt)) / (state.expiresAt - state.issuedAt));
-    const end = live ? `, ends ${formatMoment(state.expiresAt, now)} and has used ${used} % of its life` : '';
-    const ended = live ? '' : ` and ended ${formatMoment(state.expiresAt, now)}`;
+    const end = formatMoment(state.expiresAt, now);
+    const rest = live ? `, ends ${end} and has used ${used} % of its life` : ` and ended ${end}`;
     lines.push(
-      `Its token, generation ${state.generation}, was issued ${formatMoment(state.issuedAt, now)}${end}${ended}.`,
+      `Its token, generation ${state.generation}, was issued ${formatMoment(state.issuedAt, now)}${rest}.`,
     );
   }
   if (live && !tokenThere)
     lines.push(
-      `The token key is gone although its token should live: somebody has deleted it. Fetch another: evertoken refresh ${id} --force`,
+      `The token key is gone although the token should live: somebody has deleted it. To have another: evertoken refresh ${id} --force`,
     );
   if (!live && tokenThere)
     lines.push('A token key is there that its state knows nothing of: consumers can use it until it ends.');

@@ -2,7 +2,9 @@ import type { KnownTarget, Standing } from './condition.ts';
 import type { Decision, Wait } from './decide.ts';
 import { formatMoment } from './moment.ts';
 
+/** What happens next about a target. */
 export interface NextStep {
+  /** Epoch ms; undefined where nothing is planned. */
   readonly at: number | undefined;
   readonly what: string;
 }
@@ -34,8 +36,8 @@ function endsBefore({ state, now }: KnownTarget, pausedUntil: number): string {
 
 function explainUnmanaged(isConfigured: boolean): string {
   return isConfigured
-    ? 'The configuration names it, but no daemon has begun to manage it: start one with this configuration, or see whether an operator has removed its tenant.'
-    : 'The configuration does not name it either: see whether its client, tenant and resource are written as there, or add the tenant with: evertoken add';
+    ? 'The configuration at hand names it, but no daemon has begun to manage it: start one with this configuration.'
+    : 'The configuration at hand does not name it either: see whether its client, tenant and resource are written as there. A tenant that is missing, or that an operator has removed, comes with: evertoken add';
 }
 
 function afterWait(input: KnownTarget, { dueAt }: Standing, decision: Wait): NextStep {
@@ -44,7 +46,7 @@ function afterWait(input: KnownTarget, { dueAt }: Standing, decision: Wait): Nex
   const moment = formatMoment(at, now);
   switch (decision.reason) {
     case 'fresh': {
-      const planned = Math.max(now, dueAt, closedUntil(input));
+      const planned = Math.max(now, dueAt, decision.until.from, closedUntil(input));
       return { at: planned, what: `It is to be refreshed ${formatMoment(planned, now)}.` };
     }
     case 'in progress':
@@ -95,6 +97,7 @@ function beforeRefresh(input: KnownTarget, { dueAt, ready }: Standing, reason: s
 export const closedUntil = ({ hostGate, tenantGate }: KnownTarget): number =>
   Math.max(hostGate.closedUntil, tenantGate.closedUntil);
 
+/** Which gate is closed, until when and why. */
 export function explainClosed({ hostGate, tenantGate, id, policy, now }: KnownTarget, until: number): string {
   const host = policy?.host ?? 'its host';
   const isHost = hostGate.closedUntil >= tenantGate.closedUntil;

@@ -23,8 +23,8 @@ export class Metrics {
   readonly registry = new Registry();
   readonly refreshes = new Counter({
     name: 'evertoken_refreshes_total',
-    help: 'Jobs by what became of them',
-    labelNames: ['client', 'outcome'] as const,
+    help: 'Jobs by what became of them and the reason of the decision',
+    labelNames: ['client', 'outcome', 'reason'] as const,
     registers: [this.registry],
   });
   readonly requests = new Counter({

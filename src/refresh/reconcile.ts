@@ -188,7 +188,9 @@ export class Reconciler {
         continue;
       }
       for (let start = 0; start < entries.length; start += CHUNK) {
-        await Promise.all(entries.slice(start, start + CHUNK).map(({ host, target }) => this.drop(host, target)));
+        await Promise.all(
+          entries.slice(start, start + CHUNK).map(({ host, target }) => this.drop(host, target)),
+        );
       }
       removed.push(...gone.map(({ target }) => target));
     }

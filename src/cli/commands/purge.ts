@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import { EvertokenError } from '../../core/errors.ts';
 import { type ParsedSelect, parseSelect } from '../../core/target.ts';
@@ -37,10 +38,17 @@ export async function runPurge(flags: PurgeFlags, written: string): Promise<numb
 async function isMeant(session: Session, select: ParsedSelect): Promise<boolean> {
   let count = 0;
   for await (const { entries } of matchManaged(indexesOf(session), select)) count += entries.length;
+  if (count === 0) throw new EvertokenError('NOT_FOUND', `select "${select.text}" matches no managed target`);
+  const targets = `${count} target${count === 1 ? '' : 's'} (${select.text})`;
+  return (await ask(`Delete the tokens of ${targets} now? Type yes: `)) === 'yes';
+}
+
+async function ask(question: string): Promise<string> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  // Ctrl-C and Ctrl-D end the terminal without an answer.
+  const ended = once(terminal, 'close').then(() => '');
   try {
-    const question = `Delete the tokens of ${count} target${count === 1 ? '' : 's'} (${select.text}) now? Type yes: `;
-    return (await terminal.question(question)).trim().toLowerCase() === 'yes';
+    return (await Promise.race([terminal.question(question), ended])).trim().toLowerCase();
   } finally {
     terminal.close();
   }

@@ -31,7 +31,9 @@ if known[1] ~= ARGV[1] then return {'epoch'} end
 
 for i = 16, #ARGV, 4 do
   local target = ARGV[i]
-  if redis.call('ZSCORE', dueKey, target) == ARGV[i + 1] then
+  -- As numbers: servers differ in how they write a score.
+  local score = redis.call('ZSCORE', dueKey, target)
+  if score and tonumber(score) == tonumber(ARGV[i + 1]) then
     if ARGV[i + 2] == 'ready' then
       redis.call('ZADD', readyKey, ARGV[i + 3], target)
       redis.call('ZADD', dueKey, 'XX', now + tonumber(ARGV[8]), target)
@@ -44,7 +46,8 @@ end
 
 local gate = redis.call('HMGET', gateKey, 'nextAt', 'closedUntil', 'probing', 'seq', 'probeUntil')
 local intervalMs, burstMs = tonumber(ARGV[3]), tonumber(ARGV[4])
-local nextAt = math.max(now, tonumber(gate[1] or 0))
+-- Never further ahead than this rate could have put it: the rate may have been lower, the clock may have gone back.
+local nextAt = math.max(now, math.min(tonumber(gate[1] or 0), now + burstMs + intervalMs))
 local closedUntil = tonumber(gate[2] or 0)
 local probing = gate[3] == '1'
 if probing then closedUntil = math.max(closedUntil, tonumber(gate[5] or 0)) end
@@ -61,6 +64,7 @@ local ranges = {
   dead = {0, now},
   neverIssued = {band, '(' .. 2 * band},
   failing = {2 * band, '(' .. 3 * band},
+  failingSince = {'(' .. 2 * band, '(' .. 3 * band},
   operator = {3 * band, '+inf'},
 }
 -- The shares, as turns: operators 1 in 10, never-issued 2 in 10, dead or failing 1 in 10. Who has nothing to do
@@ -68,7 +72,7 @@ local ranges = {
 local turns = {'operator', 'live', 'neverIssued', 'live', 'live', 'live', 'neverIssued', 'live', 'live', 'dead'}
 local passOn = {'live', 'operator', 'neverIssued', 'dead', 'failing'}
 -- A probe goes to a target that has worked before.
-local probeOrder = {'live', 'dead', 'failing', 'operator', 'neverIssued'}
+local probeOrder = {'live', 'dead', 'failingSince', 'operator', 'neverIssued', 'failing'}
 
 local lists, places = {}, {}
 local looks = gives > 0 and (2 * gives + 100) or 0
@@ -96,7 +100,9 @@ local function heldUntil(target)
   local tenant = tenantNext[scope]
   if not tenant then
     local stored = redis.call('HMGET', ARGV[2] .. scope, 'nextAt', 'closedUntil')
-    tenant = {at = math.max(now, tonumber(stored[1] or 0)), closed = tonumber(stored[2] or 0), held = 0}
+    local furthest = now + tonumber(ARGV[5]) + tenantLimits[client]
+    local at = math.max(now, math.min(tonumber(stored[1] or 0), furthest))
+    tenant = {at = at, closed = tonumber(stored[2] or 0), held = 0}
     tenantNext[scope] = tenant
   end
   if tenant.closed <= now and tenant.at - tonumber(ARGV[5]) <= now then
@@ -124,9 +130,11 @@ local function take(class)
     if not target then return nil end
     looks = looks - 1
     redis.call('ZREM', readyKey, target)
-    local held = heldUntil(target)
-    redis.call('ZADD', dueKey, 'XX', held or claimEnd(class, score), target)
-    if not held then return target end
+    if redis.call('ZSCORE', dueKey, target) then
+      local held = heldUntil(target)
+      redis.call('ZADD', dueKey, 'XX', held or claimEnd(class, score), target)
+      if not held then return target end
+    end
   end
   return nil
 end
@@ -157,7 +165,7 @@ if #claimed > 0 then
   redis.call('HSET', gateKey, 'nextAt', nextAt + #claimed * intervalMs, 'seq', seq % 10)
   if probing then
     closedUntil = now + tonumber(ARGV[9])
-    redis.call('HSET', gateKey, 'probeUntil', closedUntil)
+    redis.call('HSET', gateKey, 'probeUntil', closedUntil, 'probe', claimed[1])
   end
   redis.call('PEXPIRE', gateKey, 86400000)
 end

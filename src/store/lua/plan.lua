@@ -10,7 +10,7 @@
 -- Result  {'planned' or 'moved', due score} or {'unmanaged', 0}
 local score = redis.call('ZSCORE', KEYS[1], ARGV[1])
 if not score then return {'unmanaged', 0} end
-if score ~= ARGV[2] then return {'moved', math.floor(tonumber(score))} end
+if tonumber(score) ~= tonumber(ARGV[2]) then return {'moved', math.floor(tonumber(score))} end
 
 local best, bestLoad
 for i = 4, 5 do
