@@ -1,15 +1,15 @@
 import type { Parts } from '../src/compose/parts.ts';
 import { type Command, type CommandContext, startCommandsWorker } from '../src/queue/commands-queue.ts';
-import type { CarryOut } from '../src/refresh/carry-out.ts';
 import type { OrderResult } from '../src/refresh/orders.ts';
 import type { Service } from './service.ts';
 
 /** Carries out what operators order through the `commands` queue. */
-export function startCommands({ keys, log, metrics, carryOut, openBlocking }: Parts): Service {
+export function startCommands(parts: Parts): Service {
+  const { keys, log, metrics, openBlocking } = parts;
   const connection = openBlocking('commands');
   const worker = startCommandsWorker(
     async (command, context) => {
-      const result = await carryOutCommand(carryOut, command, context);
+      const result = await carryOutCommand(parts, command, context);
       metrics.commands.inc({ name: command.name, outcome: 'carried out' });
       log.info({ command: command.name, ...describeCommand(command), ...result }, 'command carried out');
       return result;
@@ -25,7 +25,7 @@ export function startCommands({ keys, log, metrics, carryOut, openBlocking }: Pa
 }
 
 async function carryOutCommand(
-  carryOut: CarryOut,
+  { carryOut, tenants }: Parts,
   command: Command,
   context: CommandContext,
 ): Promise<OrderResult> {
@@ -42,9 +42,9 @@ async function carryOutCommand(
     case 'purge':
       return carryOut.purge(command.data);
     case 'add':
-      return carryOut.add(command.data);
+      return tenants.add(command.data);
     case 'remove':
-      return carryOut.remove(command.data);
+      return tenants.remove(command.data);
   }
 }
 

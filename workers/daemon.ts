@@ -102,7 +102,7 @@ async function startServices(
 /** Leaves the fleet. Where no other process is left that would do the waiting work, its claims go back. */
 async function giveBackClaims({ member, refreshQueue, indexes, fleet, log }: Parts): Promise<void> {
   await member.leave();
-  const isLast = !(await fleet.view(10_000)).processes.some(({ role }) => role !== 'scheduler');
+  const isLast = !(await fleet.view()).processes.some(({ role }) => role !== 'scheduler');
   if (!isLast) return;
   const waiting = await refreshQueue.drain();
   const now = await fleet.now();

@@ -14,6 +14,7 @@ import { type FleetFigures, Metrics } from '../observe/metrics.ts';
 import { REFRESH_QUEUE, RefreshQueue } from '../queue/refresh-queue.ts';
 import { Bulkhead } from '../refresh/bulkhead.ts';
 import { CarryOut } from '../refresh/carry-out.ts';
+import { ManageTenants } from '../refresh/manage-tenants.ts';
 import { Member } from '../refresh/member.ts';
 import { Memory } from '../refresh/memory.ts';
 import { Reconciler } from '../refresh/reconcile.ts';
@@ -32,9 +33,6 @@ import { memberEvents } from './report.ts';
 
 /** What a process takes part in: dispatching and commands, refreshing, or both. */
 export type Role = 'all' | 'scheduler' | 'worker';
-
-/** A process is taken for live this long after its last heartbeat. */
-const LIVE_MS = 10_000;
 
 export interface ComposeOptions {
   readonly config: Config;
@@ -80,8 +78,8 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
     id: self.id,
     schedules: role !== 'worker',
     fleet: {
-      heartbeat: ({ configHash }) => fleet.heartbeat({ ...self, configHash }, LIVE_MS),
-      leave: () => fleet.leave(self.id, LIVE_MS),
+      heartbeat: ({ configHash }) => fleet.heartbeat({ ...self, configHash }),
+      leave: () => fleet.leave(self.id),
       beginEpoch: (id, graceMs) => fleet.beginEpoch(id, graceMs),
       tenantOverrides: () => fleet.tenantOverrides(),
       pauses: (now) => fleet.pauses(now),
@@ -107,14 +105,23 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
   });
   const carryOut = new CarryOut({
     catalogue: () => member.catalogue,
-    tenants: { resolve: (client, tenant) => resolveTenant(config, client, tenant) },
     states,
     indexes,
     clock: fleet,
     orders: fleet,
-    reconciler,
     memory,
     pausedUntil: (target) => member.pausedUntil(target),
+    reload: () => member.reload(),
+    wake,
+  });
+  const tenants = new ManageTenants({
+    catalogue: () => member.catalogue,
+    resolve: (client, tenant) => resolveTenant(config, client, tenant),
+    agrees: () => member.agrees,
+    indexes,
+    clock: fleet,
+    orders: fleet,
+    reconciler,
     reload: () => member.reload(),
     wake,
   });
@@ -134,6 +141,7 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
       member,
       refreshTarget,
       carryOut,
+      tenants,
       refreshQueue,
     },
     http: (): HttpServer =>

@@ -41,7 +41,13 @@ const SHAPES = {
   resume: z.strictObject({ select, by }),
   purge: z.strictObject({ select, all, by }),
   add: z.strictObject({ client: z.string(), tenants, by }),
-  remove: z.strictObject({ client: z.string(), tenants, by }),
+  remove: z
+    .strictObject({ client: z.string(), tenants: tenants.optional(), absent: z.boolean().optional(), by })
+    .refine(
+      (data) => (data.absent === true) !== (data.tenants !== undefined),
+      'expected either tenants or absent: true',
+    )
+    .transform((data) => ({ ...data, tenants: data.tenants ?? [] })),
 } as const;
 
 export type CommandName = keyof typeof SHAPES;

@@ -86,7 +86,7 @@ async function concludeToken(
   // Before anything that can fail: should Redis not take it, it is given back when Redis does.
   deps.memory.rememberToken(target.id, token);
   const published = await deps.states.publish(target, token);
-  deps.memory.saved(target.id);
+  deps.memory.saved(target.id, token);
   if (published === 'dead') return concludeFailure(begun, DEAD_ON_ARRIVAL, token.issuedAt, plan, deps);
   await reportToGates(begun, undefined, token.issuedAt, deps);
   if (published === 'stale') return { outcome: 'superseded' };

@@ -11,38 +11,23 @@ import {
   type RefreshOrder,
   type ResumeOrder,
   Tally,
-  type TenantsOrder,
 } from './orders.ts';
 import type { CataloguePort, ClockPort, Due, IndexesPort, StatesPort } from './ports.ts';
-import type { Reconciler } from './reconcile.ts';
 
 /** What operators' orders change for the whole fleet. */
 export interface OrdersPort {
   pause(pause: { select: string; all: boolean; until: number; by: string }): Promise<void>;
   resume(select: string): Promise<boolean>;
   pauses(now: number): Promise<readonly { select: string; until: number }[]>;
-  overrideTenants(
-    client: string,
-    tenants: readonly string[],
-    override: { op: 'add' | 'remove'; by: string; at: number },
-  ): Promise<void>;
   announce(change: string): Promise<void>;
-}
-
-/** What tenants a client may have. */
-export interface TenantsPort {
-  /** The tenant as it stands in ids. Throws `NOT_FOUND` for an unknown client, `COMMAND_REFUSED` for an impossible tenant. */
-  resolve(client: string, tenant: string): string;
 }
 
 export interface CarryOutDependencies {
   readonly catalogue: () => CataloguePort;
-  readonly tenants: TenantsPort;
   readonly states: StatesPort;
   readonly indexes: IndexesPort;
   readonly clock: ClockPort;
   readonly orders: OrdersPort;
-  readonly reconciler: Reconciler;
   readonly memory: Memory;
   readonly pausedUntil: (target: TargetId) => number | undefined;
   /** Reads the tenants and pauses that the fleet shares again. */
@@ -178,53 +163,6 @@ export class CarryOut {
       wake();
     }
     return this.#found(request.select, tally).result();
-  }
-
-  async add(request: TenantsOrder): Promise<OrderResult> {
-    const { catalogue, orders, clock, reconciler, reload, wake } = this.#deps;
-    const tenants = request.tenants.map((tenant) => this.#deps.tenants.resolve(request.client, tenant));
-    const before = catalogue().size;
-    await orders.overrideTenants(request.client, tenants, {
-      op: 'add',
-      by: request.by ?? 'an operator',
-      at: await clock.now(),
-    });
-    await orders.announce('tenants');
-    await reload();
-    await reconciler.enlist({ retryParked: false });
-    wake();
-    const tally = new Tally();
-    tally.accept(catalogue().size - before);
-    return tally.result();
-  }
-
-  async remove(request: TenantsOrder): Promise<OrderResult> {
-    const { orders, clock, reconciler, reload } = this.#deps;
-    const tenants = new Set(
-      request.tenants.map((tenant) => this.#deps.tenants.resolve(request.client, tenant)),
-    );
-    await orders.overrideTenants(request.client, [...tenants], {
-      op: 'remove',
-      by: request.by ?? 'an operator',
-      at: await clock.now(),
-    });
-    await orders.announce('tenants');
-    await reload();
-    const tally = new Tally();
-    const matches = (id: TargetId): boolean => {
-      const [client, tenant] = id.split('/');
-      return client === request.client && tenants.has(tenant as string);
-    };
-    for await (const { host, entries } of matchManaged(this.#deps.indexes, { matches, exact: undefined })) {
-      await Promise.all(
-        entries.map(async ({ target }) => {
-          await reconciler.drop(host, target);
-          await orders.announce(`purge ${target}`);
-          tally.accept();
-        }),
-      );
-    }
-    return this.#found(`${request.client}/{${[...tenants].join(',')}}/*`, tally).result();
   }
 
   #matching(select: ParsedSelect): AsyncGenerator<Matched> {

@@ -148,14 +148,13 @@ export class Member {
     }));
   }
 
-  /** Removals happen only when all live processes have the same configuration. */
+  /** Whether all live processes have the same configuration, as removals need it. */
+  get agrees(): boolean {
+    return this.#view.processes.every(({ configHash }) => configHash === this.#catalogue.hash);
+  }
+
   async #removeAbsent(): Promise<void> {
-    const { hash } = this.#catalogue;
-    if (
-      this.#beats < this.#removeAtBeat ||
-      !this.#view.processes.every(({ configHash }) => configHash === hash)
-    )
-      return;
+    if (this.#beats < this.#removeAtBeat || !this.agrees) return;
     const removals = await this.#deps.reconciler.removeAbsent();
     if (removals.awaitingConfirmation.size > 0) this.#removeAtBeat = this.#beats + REMOVE_AGAIN_AFTER_BEATS;
     this.#deps.events.removals(removals);

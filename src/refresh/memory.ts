@@ -36,8 +36,9 @@ export class Memory {
     this.#unsaved.add(target);
   }
 
-  saved(target: TargetId): void {
-    this.#unsaved.delete(target);
+  /** Redis has this token, or a newer one. */
+  saved(target: TargetId, token: Token): void {
+    if (this.get(target).token === token) this.#unsaved.delete(target);
   }
 
   /** Tokens that were acquired while Redis could not take them. */

@@ -30,9 +30,18 @@ export interface PurgeOrder {
   readonly by?: string | undefined;
 }
 
-export interface TenantsOrder {
+export interface AddOrder {
   readonly client: string;
   readonly tenants: readonly string[];
+  readonly by?: string | undefined;
+}
+
+export interface RemoveOrder {
+  readonly client: string;
+  /** Empty with `absent`. */
+  readonly tenants: readonly string[];
+  /** Instead of tenants: confirms the removal of whatever of the client is no longer configured. */
+  readonly absent?: boolean | undefined;
   readonly by?: string | undefined;
 }
 

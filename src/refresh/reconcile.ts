@@ -137,7 +137,7 @@ export class Reconciler {
           const target = catalogue().get(id);
           if (target === undefined) return false;
           const wasNeeded = await states.restore(target, token, requestLog);
-          memory.saved(id);
+          if (token !== undefined) memory.saved(id, token);
           return wasNeeded;
         }),
       );
@@ -148,9 +148,9 @@ export class Reconciler {
 
   /**
    * Ends the management of what is no longer configured. The caller has made sure that every live process has
-   * the same configuration.
+   * the same configuration. `confirmed`: a client for which an operator has confirmed it, however many they are.
    */
-  async removeAbsent(): Promise<Removals> {
+  async removeAbsent(confirmed?: string): Promise<Removals> {
     const { indexes, catalogue } = this.#deps;
     const managed = new Map<string, number>();
     const absent = new Map<string, { host: string; target: TargetId }[]>();
@@ -171,19 +171,21 @@ export class Reconciler {
         }
       }
     }
-    return this.#remove(managed, absent);
+    return this.#remove(managed, absent, confirmed);
   }
 
   async #remove(
     managed: ReadonlyMap<string, number>,
     absent: ReadonlyMap<string, readonly { host: string; target: TargetId }[]>,
+    confirmed: string | undefined,
   ): Promise<Removals> {
     const removed: TargetId[] = [];
     const awaitingConfirmation = new Map<string, number>();
     for (const [client, entries] of absent) {
       // Moved to another host is not removed: only the old index has to forget it.
       const gone = entries.filter(({ target }) => this.#deps.catalogue().get(target) === undefined);
-      if (gone.length > SHARE_WITHOUT_CONFIRMATION * (managed.get(client) ?? 0)) {
+      const isMany = gone.length > SHARE_WITHOUT_CONFIRMATION * (managed.get(client) ?? 0);
+      if (isMany && client !== confirmed) {
         awaitingConfirmation.set(client, gone.length);
         continue;
       }

@@ -8,6 +8,9 @@ const SCRIPTS = { heartbeat: new Script('heartbeat'), epoch: new Script('epoch')
 /** A process is taken for live this long after its last heartbeat, by whoever looks. */
 export const PROCESS_LIVE_MS = 10_000;
 
+/** As many arguments as one call can be given without harm. */
+const CHUNK = 1000;
+
 /** What a process says of itself with every heartbeat. */
 export interface ProcessInfo {
   readonly id: string;
@@ -59,17 +62,17 @@ export class Fleet {
   }
 
   /** Says that a process lives. `liveMs`: how long one counts as live after its last heartbeat. */
-  async heartbeat(self: ProcessInfo, liveMs: number): Promise<FleetView> {
+  async heartbeat(self: ProcessInfo, liveMs = PROCESS_LIVE_MS): Promise<FleetView> {
     return this.#beat(self.id, JSON.stringify(self), liveMs);
   }
 
   /** Says that a process is leaving, so that nobody waits for its agreement. */
-  async leave(id: string, liveMs: number): Promise<void> {
+  async leave(id: string, liveMs = PROCESS_LIVE_MS): Promise<void> {
     await this.#beat(id, '', liveMs);
   }
 
   /** Who lives, for those who only look. */
-  async view(liveMs: number): Promise<FleetView> {
+  async view(liveMs = PROCESS_LIVE_MS): Promise<FleetView> {
     return this.#beat('', '', liveMs);
   }
 
@@ -109,7 +112,10 @@ export class Fleet {
 
   async overrideTenants(client: string, tenants: readonly string[], override: TenantOverride): Promise<void> {
     const json = JSON.stringify(override);
-    await this.#redis.hset(this.#keys.tenants, ...tenants.flatMap((tenant) => [`${client}/${tenant}`, json]));
+    for (let start = 0; start < tenants.length; start += CHUNK) {
+      const fields = tenants.slice(start, start + CHUNK).flatMap((tenant) => [`${client}/${tenant}`, json]);
+      await this.#redis.hset(this.#keys.tenants, ...fields);
+    }
   }
 
   /** The pauses that still hold; ended ones are dropped on the way. */

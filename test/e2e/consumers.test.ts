@@ -12,13 +12,22 @@ async function running() {
   const generation = async (): Promise<number> =>
     (JSON.parse((await redis.get(key)) ?? '{"generation":0}') as { generation: number }).generation;
   const ask = (fields: Record<string, string>): Promise<unknown> =>
-    redis.xadd(`${namespace}:requests`, 'MAXLEN', '~', 10000, '*', ...Object.entries({ target: 'demo/t0/graph', ...fields }).flat());
+    redis.xadd(
+      `${namespace}:requests`,
+      'MAXLEN',
+      '~',
+      10000,
+      '*',
+      ...Object.entries({ target: 'demo/t0/graph', ...fields }).flat(),
+    );
   const daemon = await daemons.start();
   await eventually(async () => (await generation()) > 0, 'a token');
   return { namespace, idp, redis, key, generation, ask, daemon };
 }
 
-test('a token that a resource rejected is replaced once, however often that is said', { timeout: 30_000 }, async () => {
+test('a token that a resource rejected is replaced once, however often that is said', {
+  timeout: 30_000,
+}, async () => {
   const { generation, ask, idp, daemon } = await running();
   const rejected = await generation();
 
@@ -31,12 +40,17 @@ test('a token that a resource rejected is replaced once, however often that is s
   await ask({ target: 'demo/../../x', reason: 'rejected', generation: '1' });
   const current = await generation();
   await ask({ reason: 'rejected', generation: String(current) });
-  await eventually(async () => (await generation()) > current, 'what was asked after the nonsense is answered');
+  await eventually(
+    async () => (await generation()) > current,
+    'what was asked after the nonsense is answered',
+  );
   expect(await idp.requests()).toHaveLength(3);
   expect((await daemon.stop()).code).toBe(0);
 });
 
-test('a token key that somebody deleted is missed by a consumer and comes back', { timeout: 30_000 }, async () => {
+test('a token key that somebody deleted is missed by a consumer and comes back', {
+  timeout: 30_000,
+}, async () => {
   const { generation, ask, redis, key, daemon, idp } = await running();
   await redis.del(key);
   await ask({ reason: 'missing' });
@@ -50,7 +64,9 @@ test('a token key that somebody deleted is missed by a consumer and comes back',
 test('each new token is announced with its target and generation', { timeout: 30_000 }, async () => {
   const { namespace, redis, generation, ask, daemon } = await running();
   const subscriber = redis.duplicate();
-  const announced = new Promise<string>((resolve) => subscriber.on('message', (_channel, message) => resolve(message)));
+  const announced = new Promise<string>((resolve) =>
+    subscriber.on('message', (_channel, message) => resolve(message)),
+  );
   await subscriber.subscribe(`${namespace}:refreshed`);
   await ask({ reason: 'rejected', generation: String(await generation()) });
   const message = await announced;

@@ -1,5 +1,5 @@
-import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { freePort } from '../../src/demo/private-redis.ts';
 import { eventually } from '../support/eventually.ts';
@@ -19,7 +19,9 @@ function daemonOn(redisUrl: string, idpUrl = NOWHERE, env: Record<string, string
   return fleet({ redisUrl, idpUrl, clients: mockClient(idpUrl, 1), env });
 }
 
-test('a daemon that finds no Redis says so, is alive and not ready, and joins when Redis comes', { timeout: 60_000 }, async () => {
+test('a daemon that finds no Redis says so, is alive and not ready, and joins when Redis comes', {
+  timeout: 60_000,
+}, async () => {
   const port = await freePort();
   const daemon = daemonOn(`redis://127.0.0.1:${port}`).launch();
   const url = await urlOf(daemon);
@@ -28,7 +30,10 @@ test('a daemon that finds no Redis says so, is alive and not ready, and joins wh
   expect((await fetch(`${url}/healthz`)).status).toBe(200);
   const ready = await fetch(`${url}/readyz`);
   expect(ready.status).toBe(503);
-  expect(await ready.json()).toMatchObject({ ready: false, problems: expect.arrayContaining(['redis-unreachable']) });
+  expect(await ready.json()).toMatchObject({
+    ready: false,
+    problems: expect.arrayContaining(['redis-unreachable']),
+  });
 
   await ownRedis({ port });
   await daemon.waitForLine((line) => line.includes('joined the fleet'));
@@ -42,7 +47,9 @@ test('a daemon that waits for Redis ends well when it is asked to', { timeout: 3
   expect(await daemon.stop()).toEqual({ code: 0, signal: null });
 });
 
-test('a wrong Redis password ends the daemon with the configuration’s exit code and no password in the message', { timeout: 30_000 }, async () => {
+test('a wrong Redis password ends the daemon with the configuration’s exit code and no password in the message', {
+  timeout: 30_000,
+}, async () => {
   const redis = await ownRedis({ password: 'right-password' });
   const url = redis.url.replace('right-password', 'wrong-password');
   const daemon = daemonOn('redis://127.0.0.1:1', NOWHERE, { REDIS_URL: url }).launch();
@@ -60,7 +67,12 @@ test('a taken port ends the daemon with a message that names it', { timeout: 30_
   });
   const { port } = taken.address() as AddressInfo;
   const { url } = sharedRedis();
-  const daemons = fleet({ redisUrl: url, idpUrl: NOWHERE, clients: mockClient(NOWHERE, 1), http: `127.0.0.1:${port}` });
+  const daemons = fleet({
+    redisUrl: url,
+    idpUrl: NOWHERE,
+    clients: mockClient(NOWHERE, 1),
+    http: `127.0.0.1:${port}`,
+  });
   const { code, stderr } = await daemons.run('start');
   expect(code).toBe(1);
   expect(stderr).toContain(`cannot listen on 127.0.0.1:${port} (EADDRINUSE)`);
@@ -71,9 +83,14 @@ test('a Redis that may evict keys is used with a loud warning', { timeout: 30_00
   await connect(redis.url).config('SET', 'maxmemory-policy', 'allkeys-lru');
   const daemon = daemonOn(redis.url).launch();
   const url = await urlOf(daemon);
-  await daemon.waitForLine((line) => line.includes('expected maxmemory-policy noeviction, but it is allkeys-lru'));
+  await daemon.waitForLine((line) =>
+    line.includes('expected maxmemory-policy noeviction, but it is allkeys-lru'),
+  );
   await daemon.waitForLine((line) => line.includes('joined the fleet'));
-  expect(await (await fetch(`${url}/healthz`)).json()).toMatchObject({ live: true, problems: ['eviction-policy'] });
+  expect(await (await fetch(`${url}/healthz`)).json()).toMatchObject({
+    live: true,
+    problems: ['eviction-policy'],
+  });
   expect((await daemon.stop()).code).toBe(0);
 });
 
@@ -104,7 +121,9 @@ test('a second signal ends a daemon at once', { timeout: 30_000 }, async () => {
   expect((await daemon.exited).code).toBe(1);
 });
 
-test('schedulers and workers in processes of their own do the work together', { timeout: 60_000 }, async () => {
+test('schedulers and workers in processes of their own do the work together', {
+  timeout: 60_000,
+}, async () => {
   const { url, namespace } = sharedRedis();
   const idp = await startMockIdp('--lifetime', '10s');
   const daemons = fleet({
@@ -114,9 +133,18 @@ test('schedulers and workers in processes of their own do the work together', { 
     clients: mockClient(idp.url, 20),
     limits: '{ perHost: 100/s, perTenant: 10/s, identical: 5/10s }',
   });
-  const reader = new Reader(url, namespace, Array.from({ length: 20 }, (_, i) => `demo/t${i}/graph`));
+  const reader = new Reader(
+    url,
+    namespace,
+    Array.from({ length: 20 }, (_, i) => `demo/t${i}/graph`),
+  );
   reader.start();
-  const processes = await Promise.all([daemons.start('scheduler'), daemons.start('scheduler'), daemons.start('worker'), daemons.start('worker')]);
+  const processes = await Promise.all([
+    daemons.start('scheduler'),
+    daemons.start('scheduler'),
+    daemons.start('worker'),
+    daemons.start('worker'),
+  ]);
   await reader.everyKey(15_000);
   reader.reset();
   await reader.readFor(15_000);
@@ -126,12 +154,17 @@ test('schedulers and workers in processes of their own do the work together', { 
   for (const process of processes) expect((await process.stop()).code).toBe(0);
 });
 
-test('claims that nobody is left to use go back when the last process ends', { timeout: 60_000 }, async () => {
+test('claims that nobody is left to use go back when the last process ends', {
+  timeout: 60_000,
+}, async () => {
   const { url, namespace } = sharedRedis();
   const daemons = fleet({ redisUrl: url, namespace, idpUrl: NOWHERE, clients: mockClient(NOWHERE, 5) });
   const scheduler = await daemons.start('scheduler');
   const redis = connect(url);
-  await eventually(async () => (await redis.llen(`{${namespace}}:refresh:wait`)) === 5, 'its claims wait for a worker');
+  await eventually(
+    async () => (await redis.llen(`{${namespace}}:refresh:wait`)) === 5,
+    'its claims wait for a worker',
+  );
 
   expect((await scheduler.stop()).code).toBe(0);
 

@@ -1,11 +1,23 @@
 import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
-import { type Fleet, fleet, type IdentityProvider, mockClient, mostIdentical, startMockIdp, tenants } from '../support/fleet.ts';
+import {
+  type Fleet,
+  fleet,
+  type IdentityProvider,
+  mockClient,
+  mostIdentical,
+  startMockIdp,
+  tenants,
+} from '../support/fleet.ts';
 import { type OrderResult, operator } from '../support/operator.ts';
-import { connect, sharedRedis } from '../support/redis.ts';
 import { Reader } from '../support/reader.ts';
+import { connect, sharedRedis } from '../support/redis.ts';
 
-async function running(tenantCount: number, limits: string, ...idpArgs: string[]): Promise<{
+async function running(
+  tenantCount: number,
+  limits: string,
+  ...idpArgs: string[]
+): Promise<{
   idp: IdentityProvider;
   daemons: Fleet;
   reader: Reader;
@@ -15,7 +27,13 @@ async function running(tenantCount: number, limits: string, ...idpArgs: string[]
 }> {
   const { url, namespace } = sharedRedis();
   const idp = await startMockIdp('--lifetime', '1h', ...idpArgs);
-  const daemons = fleet({ redisUrl: url, namespace, idpUrl: idp.url, clients: mockClient(idp.url, tenantCount), limits });
+  const daemons = fleet({
+    redisUrl: url,
+    namespace,
+    idpUrl: idp.url,
+    clients: mockClient(idp.url, tenantCount),
+    limits,
+  });
   const targets = tenants('t', tenantCount).map((tenant) => `demo/${tenant}/graph`);
   const reader = new Reader(url, namespace, targets);
   reader.start();
@@ -28,7 +46,9 @@ async function running(tenantCount: number, limits: string, ...idpArgs: string[]
     daemons,
     reader,
     order: (data) => ordered('refresh', data),
-    generation: async (target) => (JSON.parse((await client.get(`${namespace}:token:${target}`)) ?? '{}') as { generation: number }).generation,
+    generation: async (target) =>
+      (JSON.parse((await client.get(`${namespace}:token:${target}`)) ?? '{}') as { generation: number })
+        .generation,
     stop: async () => {
       expect((await daemon.stop()).code).toBe(0);
     },
@@ -37,11 +57,15 @@ async function running(tenantCount: number, limits: string, ...idpArgs: string[]
 
 const LIMITS = '{ perHost: 50/s, perTenant: 50/s, identical: 5/5m }';
 
-test('thirty forces of one target at once give a newer token and never more than the identical limit', { timeout: 60_000 }, async () => {
+test('thirty forces of one target at once give a newer token and never more than the identical limit', {
+  timeout: 60_000,
+}, async () => {
   const { idp, order, generation, stop } = await running(3, LIMITS);
 
   const results = await Promise.all(
-    Array.from({ length: 30 }, () => order({ select: 'demo/t1/graph', force: true, by: 'oncall', reason: 'secret rotated' })),
+    Array.from({ length: 30 }, () =>
+      order({ select: 'demo/t1/graph', force: true, by: 'oncall', reason: 'secret rotated' }),
+    ),
   );
 
   expect(results.every(({ matched }) => matched === 1)).toBe(true);
@@ -50,12 +74,17 @@ test('thirty forces of one target at once give a newer token and never more than
   expect(accepted.length).toBeGreaterThan(0);
   expect(refused.every(({ reasons }) => reasons['identical limit'] === 1)).toBe(true);
   const newest = Math.max(...accepted.map((result) => result.order));
-  await eventually(async () => (await generation('demo/t1/graph')) >= newest, 'the newest order is carried out');
+  await eventually(
+    async () => (await generation('demo/t1/graph')) >= newest,
+    'the newest order is carried out',
+  );
   expect(mostIdentical(await idp.requests(), 300_000)).toBeLessThanOrEqual(5);
   await stop();
 });
 
-test('a force during a running refresh is carried out by another one after it', { timeout: 60_000 }, async () => {
+test('a force during a running refresh is carried out by another one after it', {
+  timeout: 60_000,
+}, async () => {
   const { idp, order, generation, stop } = await running(1, LIMITS);
   await idp.control({ delay: '1s' });
   const first = await order({ select: 'demo/*/graph', force: true });
@@ -63,13 +92,18 @@ test('a force during a running refresh is carried out by another one after it', 
 
   const second = await order({ select: 'demo/*/graph', force: true });
 
-  await eventually(async () => (await generation('demo/t0/graph')) >= second.order, 'the second is carried out');
+  await eventually(
+    async () => (await generation('demo/t0/graph')) >= second.order,
+    'the second is carried out',
+  );
   expect(second.order).toBeGreaterThan(first.order);
   expect(await idp.requests()).toHaveLength(3);
   await stop();
 });
 
-test('a sixth force within the window of the identical limit is refused with that reason', { timeout: 60_000 }, async () => {
+test('a sixth force within the window of the identical limit is refused with that reason', {
+  timeout: 60_000,
+}, async () => {
   const { idp, order, generation, stop } = await running(1, LIMITS);
   for (let request = 2; request <= 5; request++) {
     const accepted = await order({ select: 'demo/t0/graph', force: true });
@@ -93,7 +127,10 @@ test('a force of everything keeps to the rate of the host', { timeout: 90_000 },
   expect(result).toMatchObject({ matched: 200, accepted: 200, refused: 0 });
   await eventually(async () => (await idp.requests()).length - before >= 200, 'each is asked for');
   for (const tenant of tenants('t', 200)) {
-    await eventually(async () => (await generation(`demo/${tenant}/graph`)) >= result.order, `${tenant} is refreshed`);
+    await eventually(
+      async () => (await generation(`demo/${tenant}/graph`)) >= result.order,
+      `${tenant} is refreshed`,
+    );
   }
   const requests = (await idp.requests()).slice(before);
   expect(requests).toHaveLength(200);

@@ -5,7 +5,9 @@ import { ownRedis } from '../support/redis.ts';
 
 const LIFETIME_SECONDS = 20;
 
-test('two daemons keep 300 tokens of an authorization server that others wrote fresh for every reader', { timeout: 90_000 }, async () => {
+test('two daemons keep 300 tokens of an authorization server that others wrote fresh for every reader', {
+  timeout: 90_000,
+}, async () => {
   const redis = await ownRedis();
   const idp = await startOidcProvider(LIFETIME_SECONDS);
   const daemons = fleet({ redisUrl: redis.url, idpUrl: idp.url });
@@ -18,7 +20,12 @@ test('two daemons keep 300 tokens of an authorization server that others wrote f
   await reader.readFor(1.5 * LIFETIME_SECONDS * 1000);
 
   const { missed, wentBack, expired, leastLifeLeft, present, sweeps } = reader.seen;
-  expect({ missed, wentBack, expired, present }).toEqual({ missed: [], wentBack: [], expired: [], present: 300 });
+  expect({ missed, wentBack, expired, present }).toEqual({
+    missed: [],
+    wentBack: [],
+    expired: [],
+    present: 300,
+  });
   expect(sweeps).toBeGreaterThan(100);
   expect(leastLifeLeft).toBeGreaterThan(0.2);
   const requests = await idp.requests();

@@ -7,12 +7,22 @@ import { connect, sharedRedis } from '../support/redis.ts';
 async function running(tenantCount = 3) {
   const { url, namespace } = sharedRedis();
   const idp = await startMockIdp('--lifetime', '1h');
-  const daemons = fleet({ redisUrl: url, namespace, idpUrl: idp.url, clients: mockClient(idp.url, tenantCount) });
+  const daemons = fleet({
+    redisUrl: url,
+    namespace,
+    idpUrl: idp.url,
+    clients: mockClient(idp.url, tenantCount),
+  });
   const daemon = await daemons.start();
   const redis = connect(url);
-  const exists = async (tenant: string): Promise<boolean> => (await redis.exists(`${namespace}:token:demo/${tenant}/graph`)) === 1;
+  const exists = async (tenant: string): Promise<boolean> =>
+    (await redis.exists(`${namespace}:token:demo/${tenant}/graph`)) === 1;
   const generation = async (tenant: string): Promise<number> =>
-    (JSON.parse((await redis.get(`${namespace}:token:demo/${tenant}/graph`)) ?? '{"generation":0}') as { generation: number }).generation;
+    (
+      JSON.parse((await redis.get(`${namespace}:token:demo/${tenant}/graph`)) ?? '{"generation":0}') as {
+        generation: number;
+      }
+    ).generation;
   for (let i = 0; i < tenantCount; i++) await eventually(() => exists(`t${i}`), `t${i} has a token`);
   return { url, namespace, idp, daemons, daemon, redis, exists, generation, order: operator(url, namespace) };
 }
@@ -21,19 +31,28 @@ test('a purge deletes the tokens at once, and new ones follow', { timeout: 30_00
   const { order, generation, idp, daemon } = await running();
   const before = await generation('t1');
 
-  expect(await order('purge', { select: 'demo/t1/*', by: 'oncall' })).toMatchObject({ matched: 1, accepted: 1 });
+  expect(await order('purge', { select: 'demo/t1/*', by: 'oncall' })).toMatchObject({
+    matched: 1,
+    accepted: 1,
+  });
 
   await eventually(async () => (await generation('t1')) > before, 'a newer token');
   expect((await idp.requests()).filter(({ tenant }) => tenant !== 't1')).toHaveLength(2);
   expect((await daemon.stop()).code).toBe(0);
 });
 
-test('what is paused is not refreshed, keeps its token, and goes on when it is resumed', { timeout: 30_000 }, async () => {
+test('what is paused is not refreshed, keeps its token, and goes on when it is resumed', {
+  timeout: 30_000,
+}, async () => {
   const { order, idp, exists, generation, daemon } = await running();
   const paused = await order('pause', { select: 'demo/t1/graph', until: '10m', by: 'oncall' });
   expect(paused.until).toBeGreaterThan(Date.now() / 1000 + 590);
 
-  expect(await order('refresh', { select: 'demo/*/graph', force: true })).toMatchObject({ accepted: 2, refused: 1, reasons: { paused: 1 } });
+  expect(await order('refresh', { select: 'demo/*/graph', force: true })).toMatchObject({
+    accepted: 2,
+    refused: 1,
+    reasons: { paused: 1 },
+  });
   await order('purge', { select: 'demo/t1/graph' });
   await eventually(async () => (await idp.requests()).length === 5, 'the others are refreshed');
   expect(await exists('t1')).toBe(false);
@@ -44,16 +63,23 @@ test('what is paused is not refreshed, keeps its token, and goes on when it is r
   expect((await daemon.stop()).code).toBe(0);
 });
 
-test('tenants that are added are served, survive a restart, and go with their tokens when they are removed', { timeout: 40_000 }, async () => {
+test('tenants that are added are served, survive a restart, and go with their tokens when they are removed', {
+  timeout: 40_000,
+}, async () => {
   const { order, exists, daemons, daemon } = await running();
 
-  expect(await order('add', { client: 'demo', tenants: ['late'], by: 'oncall' })).toMatchObject({ matched: 1, accepted: 1 });
+  expect(await order('add', { client: 'demo', tenants: ['late'], by: 'oncall' })).toMatchObject({
+    matched: 1,
+    accepted: 1,
+  });
   await eventually(() => exists('late'), 'the new tenant has a token');
   expect((await daemon.stop()).code).toBe(0);
   const again = await daemons.start();
   expect(await order('refresh', { select: 'demo/late/graph', force: true })).toMatchObject({ matched: 1 });
 
-  expect(await order('remove', { client: 'demo', tenants: ['late', 't0'], by: 'oncall' })).toMatchObject({ matched: 2 });
+  expect(await order('remove', { client: 'demo', tenants: ['late', 't0'], by: 'oncall' })).toMatchObject({
+    matched: 2,
+  });
   expect([await exists('late'), await exists('t0'), await exists('t1')]).toEqual([false, false, true]);
   expect((await again.stop()).code).toBe(0);
   const third = await daemons.start();
@@ -61,25 +87,53 @@ test('tenants that are added are served, survive a restart, and go with their to
   expect((await third.stop()).code).toBe(0);
 });
 
-test('orders that cannot be carried out are refused with a reason, and the next one is carried out', { timeout: 30_000 }, async () => {
+test('orders that cannot be carried out are refused with a reason, and the next one is carried out', {
+  timeout: 30_000,
+}, async () => {
   const { order, daemon } = await running(1);
   const refused: [string, object, object, string][] = [
     ['refresh', { select: 'nobody/*/*' }, {}, 'NOT_FOUND: select "nobody/*/*" matches no managed target'],
     ['refresh', { select: '*' }, {}, 'SELECT_INVALID: select "*" means every target'],
     ['refresh', { select: 'a/b' }, {}, 'SELECT_INVALID: expected a select as client/tenant/resource'],
     ['refresh', {}, {}, 'COMMAND_REFUSED: refresh: select'],
-    ['refresh', { select: 'demo/t0/graph', froce: true }, {}, 'COMMAND_REFUSED: refresh: data: Unrecognized key: "froce"'],
-    ['refresh', { select: 'demo/t0/graph' }, { attempts: 3 }, 'COMMAND_REFUSED: expected attempts: 1, but got 3'],
+    [
+      'refresh',
+      { select: 'demo/t0/graph', froce: true },
+      {},
+      'COMMAND_REFUSED: refresh: data: Unrecognized key: "froce"',
+    ],
+    [
+      'refresh',
+      { select: 'demo/t0/graph' },
+      { attempts: 3 },
+      'COMMAND_REFUSED: expected attempts: 1, but got 3',
+    ],
     ['reboot', { select: 'demo/t0/graph' }, {}, 'COMMAND_REFUSED: expected a job named refresh'],
-    ['pause', { select: 'demo/t0/graph', until: '25h' }, {}, 'COMMAND_REFUSED: expected a pause that ends in the future and lasts at most 24 h'],
+    [
+      'pause',
+      { select: 'demo/t0/graph', until: '25h' },
+      {},
+      'COMMAND_REFUSED: expected a pause that ends in the future and lasts at most 24 h',
+    ],
     ['resume', { select: 'demo/t0/graph' }, {}, 'NOT_FOUND: nothing is paused by select'],
     ['add', { client: 'nobody', tenants: ['x'] }, {}, 'NOT_FOUND: no client of that name'],
     ['add', { client: 'demo', tenants: ['a/b'] }, {}, 'COMMAND_REFUSED: expected tenants of'],
-    ['remove', { client: 'demo', tenants: ['unknown'] }, {}, 'NOT_FOUND: select'],
+    ['remove', { client: 'demo', tenants: ['unknown'] }, {}, 'NOT_FOUND: none of these tenants is managed'],
+    ['remove', { client: 'demo', absent: true }, {}, 'NOT_FOUND: nothing that is managed'],
+    [
+      'remove',
+      { client: 'demo' },
+      {},
+      'COMMAND_REFUSED: remove: data: expected either tenants or absent: true',
+    ],
   ];
   for (const [name, data, options, reason] of refused) {
     await expect(order(name, data, options), JSON.stringify(data)).rejects.toThrow(reason);
   }
-  expect(await order('refresh', { select: 'demo/t0/graph' })).toMatchObject({ matched: 1, accepted: 0, reasons: { fresh: 1 } });
+  expect(await order('refresh', { select: 'demo/t0/graph' })).toMatchObject({
+    matched: 1,
+    accepted: 0,
+    reasons: { fresh: 1 },
+  });
   expect((await daemon.stop()).code).toBe(0);
 });

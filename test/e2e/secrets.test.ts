@@ -1,10 +1,10 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { expect, onTestFinished, test } from 'vitest';
 import type { Redis } from 'ioredis';
+import { expect, onTestFinished, test } from 'vitest';
 import { fleet, startMockIdp } from '../support/fleet.ts';
-import { connect, ownRedis } from '../support/redis.ts';
 import { Reader } from '../support/reader.ts';
+import { connect, ownRedis } from '../support/redis.ts';
 
 const SECRET = 'Sentinel~secret/one+two=';
 const WRONG_SECRET = 'Sentinel~wrong/secret+x=';
@@ -13,7 +13,12 @@ const CLIENT_ID = 'sentinel-client';
 
 /** What a secret may look like where it has leaked. */
 function disguises(secret: string): string[] {
-  return [secret, encodeURIComponent(secret), Buffer.from(secret).toString('base64').slice(0, -4), JSON.stringify(secret).slice(1, -1)];
+  return [
+    secret,
+    encodeURIComponent(secret),
+    Buffer.from(secret).toString('base64').slice(0, -4),
+    JSON.stringify(secret).slice(1, -1),
+  ];
 }
 
 /** A server that sends back what it was sent, wherever an answer has room for it. */
@@ -24,8 +29,20 @@ async function startEcho(): Promise<string> {
     request.on('end', () => {
       const body = Buffer.concat(chunks).toString();
       const secret = new URLSearchParams(body).get('client_secret') ?? request.headers.authorization ?? '';
-      response.writeHead(401, { 'content-type': 'application/json', 'www-authenticate': secret.replaceAll(/[^\x20-\x7e]/g, '') });
-      response.end(JSON.stringify({ error: secret, error_description: body, error_codes: [secret], trace_id: secret, correlation_id: secret, suberror: secret }));
+      response.writeHead(401, {
+        'content-type': 'application/json',
+        'www-authenticate': secret.replaceAll(/[^\x20-\x7e]/g, ''),
+      });
+      response.end(
+        JSON.stringify({
+          error: secret,
+          error_description: body,
+          error_codes: [secret],
+          trace_id: secret,
+          correlation_id: secret,
+          suberror: secret,
+        }),
+      );
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -54,7 +71,9 @@ async function dump(redis: Redis, namespace: string): Promise<string> {
   return texts.join('\n');
 }
 
-test('no secret, password or token is in any output, job, event, state, metric or error', { timeout: 90_000 }, async () => {
+test('no secret, password or token is in any output, job, event, state, metric or error', {
+  timeout: 90_000,
+}, async () => {
   const redis = await ownRedis({ password: PASSWORD });
   const idp = await startMockIdp('--lifetime', '20s', '--client', `${CLIENT_ID}:${SECRET}`);
   const echo = await startEcho();
@@ -91,10 +110,16 @@ test('no secret, password or token is in any output, job, event, state, metric o
     }
   };
 
-  const reader = new Reader(redis.url, 'evertoken', ['good/one/api', 'good/two/api', 'basic/one/api', 'basic/two/api']);
+  const reader = new Reader(redis.url, 'evertoken', [
+    'good/one/api',
+    'good/two/api',
+    'basic/one/api',
+    'basic/two/api',
+  ]);
   reader.start();
   const daemon = await daemons.start();
-  const url = (JSON.parse(await daemon.waitForLine((line) => line.includes('listening'))) as { url: string }).url;
+  const url = (JSON.parse(await daemon.waitForLine((line) => line.includes('listening'))) as { url: string })
+    .url;
   await reader.everyKey(20_000);
   await collect();
   const outputs: string[] = [];
@@ -116,7 +141,8 @@ test('no secret, password or token is in any output, job, event, state, metric o
     const { stdout, stderr } = await daemons.run(...args);
     outputs.push(stdout, stderr);
   }
-  for (const path of ['/metrics', '/healthz', '/readyz', '/']) outputs.push(await (await fetch(url + path)).text());
+  for (const path of ['/metrics', '/healthz', '/readyz', '/'])
+    outputs.push(await (await fetch(url + path)).text());
   await collect();
   await redis.kill('SIGKILL');
   await daemon.waitForLine((line) => line.includes('the connection to Redis is lost'));
@@ -129,12 +155,18 @@ test('no secret, password or token is in any output, job, event, state, metric o
 
   expect(tokens.size).toBeGreaterThan(4);
   const everything = [daemon.stdout, daemon.stderr, ...outputs, ...events, state].join('\n');
-  for (const proof of ['token refreshed', 'token not refreshed', 'good/one/api', 'evertoken_refreshes_total']) {
+  for (const proof of [
+    'token refreshed',
+    'token not refreshed',
+    'good/one/api',
+    'evertoken_refreshes_total',
+  ]) {
     expect(everything).toContain(proof);
   }
   for (const token of tokens) {
     const [, , signature = token] = token.split('.');
     expect(everything.includes(token) || everything.includes(signature)).toBe(false);
   }
-  for (const text of [SECRET, WRONG_SECRET, PASSWORD].flatMap(disguises)) expect(everything.includes(text), text).toBe(false);
+  for (const text of [SECRET, WRONG_SECRET, PASSWORD].flatMap(disguises))
+    expect(everything.includes(text), text).toBe(false);
 });

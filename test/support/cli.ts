@@ -1,7 +1,10 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Redis } from 'ioredis';
 import { onTestFinished } from 'vitest';
+import { Secret } from '../../src/core/secret.ts';
+import { connectRedis } from '../../src/store/connection.ts';
 import { startNode, type TestProcess } from './process.ts';
 
 const MAIN = new URL('../../src/cli/main.ts', import.meta.url).pathname;
@@ -15,9 +18,10 @@ export interface Ended {
 /** The command line with a configuration in a folder of its own. */
 export interface CommandLine {
   readonly configFile: string;
-  start(...args: readonly string[]): TestProcess;
   /** Runs a command to its end. */
   run(...args: readonly string[]): Promise<Ended>;
+  /** Runs a command with its output piped into another program. The exit code is the command's. */
+  runInto(program: string, ...args: readonly string[]): Promise<Ended>;
 }
 
 /** To be called inside a test or `beforeEach`. */
@@ -32,16 +36,29 @@ export function commandLine(config: string): CommandLine {
     EVERTOKEN_CONFIG: undefined,
     USER: 'oncall',
   };
-  const start = (...args: readonly string[]): TestProcess => startNode([MAIN, ...args], { env, cwd: folder });
+  const options = { env, cwd: folder };
+  const pipe = (program: string): string => `"${process.execPath}" "${MAIN}" "$@" | ${program}`;
   return {
     configFile,
-    start,
-    run: async (...args) => {
-      const child = start(...args);
-      const { code } = await child.exited;
-      return { code, stdout: child.stdout, stderr: child.stderr };
-    },
+    run: (...args) => ended(startNode([MAIN, ...args], options)),
+    runInto: (program, ...args) =>
+      ended(
+        startNode(['-o', 'pipefail', '-c', pipe(program), 'bash', ...args], { ...options, program: 'bash' }),
+      ),
   };
+}
+
+async function ended(child: TestProcess): Promise<Ended> {
+  const { code } = await child.exited;
+  return { code, stdout: child.stdout, stderr: child.stderr };
+}
+
+/** A connection for the stores, as the daemon has one; closed when the test ends. */
+export async function connectStore(url: string): Promise<Redis> {
+  const redis = connectRedis({ url: new Secret(url) }, 'commands', 'test');
+  onTestFinished(() => redis.disconnect());
+  await redis.connect();
+  return redis;
 }
 
 export interface ConfigText {

@@ -3,6 +3,7 @@ import { renderTargets } from '../../src/cli/commands/targets.ts';
 import type { Status } from '../../src/cli/fleet-status.ts';
 import type { ManagedTarget } from '../../src/cli/managed.ts';
 import { describeResult } from '../../src/cli/order.ts';
+import { Progress } from '../../src/cli/progress.ts';
 import { renderEnd } from '../../src/cli/refresh-view.ts';
 import { renderStatus } from '../../src/cli/status-view.ts';
 import { type Column, renderTable } from '../../src/cli/table.ts';
@@ -114,7 +115,7 @@ describe('the status', () => {
 
   test('shows processes, hosts and how the targets are', () => {
     expect(text().split('\n')).toEqual([
-      'PROCESS  ROLE  VERSION  CONFIG       UP',
+      'PROCESS  ROLE  VERSION  CONFIG        UP',
       'box:42   all   1.2.3    01234567  1m 30s',
       '',
       'HOST         MANAGED  DUE  READY  GATE',
@@ -207,5 +208,40 @@ describe('the end of a wait', () => {
   test('does not list a great many that went well', () => {
     const many = Array.from({ length: 21 }, (_, i) => refreshed(`a/t${i}/r`));
     expect(renderEnd(many, [], 0, NOW)).toBe('21 refreshed.');
+  });
+});
+
+describe('progress', () => {
+  const failed = {
+    outcome: 'failed',
+    target: 'a/t/r',
+    failure: { kind: 'transient', code: 'timeout' },
+    retryAt: 0,
+  } as const;
+
+  function shown(isTTY: boolean): string {
+    let text = '';
+    const write = (more: string): void => {
+      text += more;
+    };
+    const progress = new Progress(2, { isTTY, write });
+    progress.show({ outcome: 'refreshed', target: 'b/t/r', generation: 7, expiresAt: 0 });
+    progress.show(failed);
+    progress.end();
+    return text;
+  }
+
+  test('is one line on a terminal that is drawn again, and gone at the end', () => {
+    const lines = shown(true).split(`\r${ESCAPE}[2K`).slice(1);
+    expect(lines).toEqual([
+      '0 of 2 refreshed, 2 waiting',
+      '1 of 2 refreshed, 1 waiting',
+      '1 of 2 refreshed, 1 failed, 0 waiting',
+      '',
+    ]);
+  });
+
+  test('is a line for each target elsewhere', () => {
+    expect(shown(false)).toBe('b/t/r refreshed, generation 7\na/t/r failed: timeout\n');
   });
 });

@@ -1,3 +1,4 @@
+import { EvertokenError } from '../../core/errors.ts';
 import { formatMoment } from '../../core/moment.ts';
 import { parseSelect } from '../../core/target.ts';
 import { type OrderFlags, orderedBy, type SelectFlags } from '../flags.ts';
@@ -14,13 +15,17 @@ interface PauseFlags extends OrderFlags, SelectFlags {
 }
 
 const DEFAULT_PAUSE_MS = 3_600_000;
+const LONGEST_PAUSE_MS = 24 * 3_600_000;
 
 /** Holds back the refreshing of targets for a time. */
 export async function runPause(flags: PauseFlags, select: string): Promise<number> {
   parseSelect(select, { all: flags.all === true });
   return withSession(loadSettings(flags), async (session) => {
     const now = await session.fleet.now();
-    const until = new Date(flags.until ?? now + (flags.for ?? DEFAULT_PAUSE_MS)).toISOString();
+    const untilMs = flags.until ?? now + (flags.for ?? DEFAULT_PAUSE_MS);
+    if (untilMs <= now || untilMs > now + LONGEST_PAUSE_MS)
+      throw new EvertokenError('USAGE', 'expected a pause that ends in the future and lasts at most 24 h');
+    const until = new Date(untilMs).toISOString();
     const order = { select, all: flags.all, until, by: orderedBy(flags) };
     const result = await giveOrder(session, 'pause', order);
     if (flags.json === true) printJson(result);
