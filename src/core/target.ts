@@ -35,15 +35,21 @@ export function formatTarget({ client, tenant, resource }: TargetParts): TargetI
   return `${client}/${tenant}/${resource}`;
 }
 
+/** Whether a text is a target id. */
+export function isTarget(text: string): boolean {
+  const [client = '', tenant = '', resource = '', ...rest] = text.split('/');
+  return rest.length === 0 && isName(client) && isTenant(tenant) && isName(resource);
+}
+
 /** Takes a target id apart. Throws `TARGET_INVALID` for anything outside the grammar. */
 export function parseTarget(id: string): TargetParts {
-  const [client = '', tenant = '', resource = '', ...rest] = id.split('/');
-  if (rest.length > 0 || !isName(client) || !isTenant(tenant) || !isName(resource)) {
+  if (!isTarget(id)) {
     throw new EvertokenError(
       'TARGET_INVALID',
       `expected a target as client/tenant/resource, such as billing/contoso.onmicrosoft.com/graph, but got "${printable(id)}"`,
     );
   }
+  const [client, tenant, resource] = id.split('/') as [string, string, string];
   return { client, tenant, resource };
 }
 

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { parseDurationMs } from '../core/duration.ts';
 import { EvertokenError } from '../core/errors.ts';
 import { printable } from '../core/target.ts';
+import { overrideRetention } from './retention.ts';
 
 /** The operators' queue: a contract, written to by any BullMQ client in any language. */
 export const COMMANDS_QUEUE = 'commands';
@@ -15,7 +16,7 @@ const tenants = z.array(z.string()).min(1).max(100_000);
 
 /** Epoch seconds, epoch milliseconds, an ISO date or a duration from now (`30m`). */
 const until = z.union([z.number().positive(), z.string()]).transform((value, context) => {
-  if (typeof value === 'number') return { untilMs: value < 1e11 ? value * 1000 : value };
+  if (typeof value === 'number') return { untilMs: Math.floor(value < 1e11 ? value * 1000 : value) };
   const forMs = parseDurationMs(value);
   if (forMs !== undefined) return { forMs };
   const untilMs = Date.parse(value);
@@ -67,9 +68,12 @@ const LOCK_MS = 10_000;
 const STALLED_INTERVAL_MS = 5000;
 const MOST_EVENTS = 1000;
 
-/** Kept in the job when a command begins, so that a job that runs twice does nothing twice. */
-interface Order {
-  order?: number;
+/**
+ * Kept in the job when a command begins, so that a job that runs twice does nothing twice: as its progress, which
+ * nobody can set who adds a job.
+ */
+interface Progress {
+  readonly order?: number;
 }
 
 export interface CommandContext {
@@ -86,11 +90,14 @@ export function startCommandsWorker(
   carryOut: (command: Command, context: CommandContext) => Promise<unknown>,
   options: { readonly connection: Redis; readonly prefix: string },
 ): Worker {
-  const processor = async (job: Job<Record<string, unknown> & Order>): Promise<unknown> => {
+  const processor = async (job: Job): Promise<unknown> => {
+    overrideRetention(job);
     try {
       const command = parseCommand(job);
-      const keepOrder = (order: number): Promise<void> => job.updateData({ ...job.data, order });
-      return await carryOut(command, { order: job.data.order, keepOrder });
+      const { order } = job.progress as Progress;
+      const keepOrder = (given: number): Promise<void> =>
+        job.updateProgress({ order: given } satisfies Progress);
+      return await carryOut(command, { order, keepOrder });
     } catch (error) {
       if (error instanceof EvertokenError) throw new UnrecoverableError(`${error.code}: ${error.message}`);
       throw error;
@@ -122,8 +129,7 @@ export function parseCommand(job: Pick<Job, 'name' | 'data' | 'opts'>): Command 
     );
   }
   const name = job.name as CommandName;
-  const { order: _kept, ...data } = (job.data ?? {}) as Record<string, unknown>;
-  const parsed = SHAPES[name].safeParse(data);
+  const parsed = SHAPES[name].safeParse(job.data ?? {});
   if (!parsed.success) {
     const problems = parsed.error.issues.map(
       (issue) => `${issue.path.join('.') || 'data'}: ${issue.message}`,

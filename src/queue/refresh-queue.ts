@@ -1,6 +1,7 @@
 import { type Job, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { TargetId } from '../core/target.ts';
+import { overrideRetention } from './retention.ts';
 
 /** The queue of what should run now. FIFO and short: the due index, not the queue, knows what is to be done. */
 export const REFRESH_QUEUE = 'refresh';
@@ -78,6 +79,7 @@ export function startRefreshWorker(
   { connection, prefix, slots }: RefreshWorkerOptions,
 ): Worker<RefreshJob> {
   const processor = async (job: Job<RefreshJob>): Promise<void> => {
+    overrideRetention(job);
     const target: unknown = job.data?.target;
     if (typeof target !== 'string') throw new Error('expected data { target }');
     // First, so that deduplication covers waiting only: a target that comes due while it is refreshed gets a new job.

@@ -89,7 +89,11 @@ async function concludeToken(
   deps.memory.saved(target.id, token);
   if (published === 'dead') return concludeFailure(begun, DEAD_ON_ARRIVAL, token.issuedAt, plan, deps);
   await reportToGates(begun, undefined, token.issuedAt, deps);
-  if (published === 'stale') return { outcome: 'superseded' };
+  if (published === 'stale') {
+    // A newer token is there, or a purge came between: this one must not come back after a loss of Redis.
+    if (deps.memory.get(target.id).token === token) deps.memory.forgetToken(target.id);
+    return { outcome: 'superseded' };
+  }
   const lifeMs = token.expiresAt - token.issuedAt;
   const { earliest, latest } = refreshWindow(lifeMs, target);
   const nextAt = await plan({
@@ -144,7 +148,7 @@ const WITHOUT_ANSWER = {
 
 const NOTHING_SENT: Acquired = {
   ok: false,
-  failure: { ...WITHOUT_ANSWER, answeredBy: 'nobody', kind: 'transient', code: 'timeout' },
+  failure: { ...WITHOUT_ANSWER, answeredBy: 'nobody', kind: 'transient', code: 'aborted' },
 };
 
 const DEAD_ON_ARRIVAL: Failure = {

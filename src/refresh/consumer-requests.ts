@@ -1,5 +1,5 @@
 import { hasLiveToken, isWanted } from '../core/state.ts';
-import { parseTarget, type TargetId } from '../core/target.ts';
+import { isTarget, type TargetId } from '../core/target.ts';
 import type { CataloguePort, ClockPort, IndexesPort, StatesPort } from './ports.ts';
 
 /** What a consumer put into the `requests` stream; anybody may write there, so nothing of it is trusted. */
@@ -31,7 +31,7 @@ export async function answerConsumer(
   request: ConsumerRequest,
   deps: ConsumerRequestDependencies,
 ): Promise<ConsumerAnswer> {
-  const target = knownTarget(request.target, deps.catalogue());
+  const target = isTarget(request.target) ? deps.catalogue().get(request.target) : undefined;
   if (target === undefined) return 'ignored';
   const [[state], now] = await Promise.all([deps.states.read([target.id]), deps.clock.now()]);
   if (state === undefined || isWanted(state)) return 'ignored';
@@ -49,7 +49,9 @@ export async function answerConsumer(
   ) {
     return 'ignored';
   }
-  await deps.indexes.setDue(target.host, [target.id], now);
+  // Never issued and asked for: before all that nobody has asked for, however often it is asked for.
+  const dueAt = wants === undefined && state.expiresAt === 0 ? 0 : now;
+  await deps.indexes.setDue(target.host, [target.id], dueAt);
   deps.wake();
   return wants === undefined ? 'looked at' : 'wanted';
 }
@@ -64,13 +66,4 @@ async function reasonToWant(
       ? 'by a consumer: rejected by the resource'
       : undefined;
   return reason === 'missing' && (await keyIsGone()) ? 'by a consumer: the token key is gone' : undefined;
-}
-
-function knownTarget(id: string, catalogue: CataloguePort) {
-  try {
-    parseTarget(id);
-  } catch {
-    return undefined;
-  }
-  return catalogue.get(id);
 }

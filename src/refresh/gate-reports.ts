@@ -24,11 +24,14 @@ export function gateReports(
     ? [{ scope: host, event: { kind: 'answered', startedAt } }]
     : [];
   if (failure === undefined) return alive;
-  // Where an endpoint has no tenants, its targets stand for them.
-  const tenant = target.tenant === NO_TENANT ? target.id : target.tenant;
+  // Nothing was sent, or evertoken itself gave it up: that tells nothing about the host.
+  if (failure.code === 'aborted') return [];
+  // Where an endpoint has no tenants, its targets stand for them; of throttling, which has a budget, its clients.
+  const [tenant, budget] =
+    target.tenant === NO_TENANT ? [target.id, target.tenantScope] : [target.tenant, target.tenant];
   const throttled = (wholeScope: boolean): GateEvent => ({
     kind: 'throttled',
-    tenant,
+    tenant: budget,
     startedAt,
     retryAfterMs: failure.retryAfterMs,
     wholeScope,

@@ -44,7 +44,7 @@ export class ManageTenants {
     await reconciler.enlist({ retryParked: false });
     wake();
     const tally = new Tally();
-    tally.accept(catalogue().size - before);
+    tally.accept(Math.max(0, catalogue().size - before));
     return tally.result();
   }
 

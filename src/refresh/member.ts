@@ -1,5 +1,4 @@
-import type { TargetId } from '../core/target.ts';
-import { parseSelect, type Select } from '../core/target.ts';
+import { type ParsedSelect, parseSelect, type Select, type TargetId } from '../core/target.ts';
 import type { CataloguePort } from './ports.ts';
 import type { Enlisted, Reconciler, Removals } from './reconcile.ts';
 
@@ -56,6 +55,7 @@ const RELOAD_EVERY_BEATS = 5;
 const REMOVE_EVERY_BEATS = 5;
 /** A scan of the whole index that found nothing to remove is not repeated at every turn. */
 const REMOVE_AGAIN_AFTER_BEATS = 60;
+const PRUNE_EVERY_BEATS = 60;
 
 /** One process as a member of the fleet: what it knows of the others, and what it does when Redis is not what it was. */
 export class Member {
@@ -106,6 +106,7 @@ export class Member {
     if (this.#view.epoch === '' || this.#view.epoch !== this.#epoch) await this.#join(this.#view.epoch);
     else await this.#recover();
     if (this.#beats % RELOAD_EVERY_BEATS === 0) await this.reload();
+    if (this.#beats % PRUNE_EVERY_BEATS === 0) this.#deps.reconciler.prune(this.#view.now);
     if (this.#deps.schedules && this.#beats % REMOVE_EVERY_BEATS === 0) await this.#removeAbsent();
   }
 
@@ -142,10 +143,10 @@ export class Member {
     const [overrides, pauses] = await Promise.all([fleet.tenantOverrides(), fleet.pauses(this.#view.now)]);
     const catalogue = buildCatalogue(new Map([...overrides].map(([scope, { op }]) => [scope, op])));
     if (catalogue.hash !== this.#catalogue.hash) this.#catalogue = catalogue;
-    this.#pauses = pauses.map(({ select, all, until }) => ({
-      until,
-      matches: parseSelect(select, { all }).matches,
-    }));
+    this.#pauses = pauses.flatMap(({ select, all, until }) => {
+      const parsed = readSelect(select, all);
+      return parsed === undefined ? [] : [{ until, matches: parsed.matches }];
+    });
   }
 
   /** Whether all live processes have the same configuration, as removals need it. */
@@ -162,5 +163,14 @@ export class Member {
 
   async leave(): Promise<void> {
     await this.#deps.fleet.leave();
+  }
+}
+
+/** One pause that cannot be read (another version wrote it, say) must not keep a process from taking part. */
+function readSelect(select: string, all: boolean): ParsedSelect | undefined {
+  try {
+    return parseSelect(select, { all });
+  } catch {
+    return undefined;
   }
 }

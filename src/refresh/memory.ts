@@ -32,7 +32,10 @@ export class Memory {
 
   /** Keeps a token until it ends; as unsaved, until `saved` says that Redis has it. */
   rememberToken(target: TargetId, token: Token): void {
-    this.#targets.set(target, { ...this.get(target), token });
+    const known = this.get(target);
+    // A late attempt of this process: Redis has the newer token, and so must what is given back.
+    if (known.token !== undefined && known.token.generation > token.generation) return;
+    this.#targets.set(target, { ...known, token });
     this.#unsaved.add(target);
   }
 

@@ -1,7 +1,7 @@
 import { decide } from '../core/decide.ts';
 import { candidates } from '../core/plan.ts';
 import type { TargetState } from '../core/state.ts';
-import { parseTarget, type TargetId } from '../core/target.ts';
+import { isTarget, parseTarget, type TargetId } from '../core/target.ts';
 import type { Memory } from './memory.ts';
 import type { CataloguePort, ClockPort, Draw, Due, IndexesPort, StatesPort } from './ports.ts';
 
@@ -146,14 +146,20 @@ export class Reconciler {
     return restored;
   }
 
+  /** Forgets what has ended, so that memory stays within what is managed now. */
+  prune(now: number): void {
+    this.#deps.memory.live(now, REMEMBER_REQUESTS_MS);
+  }
+
   /**
    * Ends the management of what is no longer configured. The caller has made sure that every live process has
    * the same configuration. `confirmed`: a client for which an operator has confirmed it, however many they are.
    */
   async removeAbsent(confirmed?: string): Promise<Removals> {
     const { indexes, catalogue } = this.#deps;
-    const managed = new Map<string, number>();
-    const absent = new Map<string, { host: string; target: TargetId }[]>();
+    // A target may be seen twice: in the index of the host that it has left, or by a scan.
+    const managed = new Map<string, Set<TargetId>>();
+    const absent = new Map<string, Map<TargetId, { host: string; target: TargetId }>>();
     const hosts = await indexes.hosts();
     const counts = await Promise.all(hosts.map((host) => indexes.count(host)));
     // Everything configured is managed by now, so equal numbers mean that nothing else is.
@@ -162,12 +168,12 @@ export class Reconciler {
     for (const host of hosts) {
       for await (const page of indexes.scan(host)) {
         for (const { target } of page) {
+          // What others have put there is no target of ours; it is never claimed by anyone who knows targets.
+          if (!isTarget(target)) continue;
           const { client } = parseTarget(target);
-          managed.set(client, (managed.get(client) ?? 0) + 1);
+          managed.set(client, (managed.get(client) ?? new Set()).add(target));
           if (catalogue().get(target)?.host === host) continue;
-          const entries = absent.get(client);
-          if (entries === undefined) absent.set(client, [{ host, target }]);
-          else entries.push({ host, target });
+          absent.set(client, (absent.get(client) ?? new Map()).set(`${host} ${target}`, { host, target }));
         }
       }
     }
@@ -175,26 +181,27 @@ export class Reconciler {
   }
 
   async #remove(
-    managed: ReadonlyMap<string, number>,
-    absent: ReadonlyMap<string, readonly { host: string; target: TargetId }[]>,
+    managed: ReadonlyMap<string, ReadonlySet<TargetId>>,
+    absent: ReadonlyMap<string, ReadonlyMap<string, { host: string; target: TargetId }>>,
     confirmed: string | undefined,
   ): Promise<Removals> {
     const removed: TargetId[] = [];
     const awaitingConfirmation = new Map<string, number>();
-    for (const [client, entries] of absent) {
+    for (const [client, seen] of absent) {
+      const entries = [...seen.values()];
+      const isGone = ({ target }: { target: TargetId }) => this.#deps.catalogue().get(target) === undefined;
+      const gone = new Set(entries.filter(isGone).map(({ target }) => target));
+      const isMany = gone.size > SHARE_WITHOUT_CONFIRMATION * (managed.get(client)?.size ?? 0);
+      const waits = isMany && client !== confirmed;
+      if (waits) awaitingConfirmation.set(client, gone.size);
+      else removed.push(...gone);
       // Moved to another host is not removed: only the old index has to forget it.
-      const gone = entries.filter(({ target }) => this.#deps.catalogue().get(target) === undefined);
-      const isMany = gone.length > SHARE_WITHOUT_CONFIRMATION * (managed.get(client) ?? 0);
-      if (isMany && client !== confirmed) {
-        awaitingConfirmation.set(client, gone.length);
-        continue;
-      }
-      for (let start = 0; start < entries.length; start += CHUNK) {
+      const dropped = waits ? entries.filter((entry) => !isGone(entry)) : entries;
+      for (let start = 0; start < dropped.length; start += CHUNK) {
         await Promise.all(
-          entries.slice(start, start + CHUNK).map(({ host, target }) => this.drop(host, target)),
+          dropped.slice(start, start + CHUNK).map(({ host, target }) => this.drop(host, target)),
         );
       }
-      removed.push(...gone.map(({ target }) => target));
     }
     return { removed, awaitingConfirmation };
   }

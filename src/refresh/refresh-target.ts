@@ -87,7 +87,7 @@ export class RefreshTarget {
       return {
         outcome: 'given back',
         reason: 'gate closed',
-        why: hostGate.why || tenantGate.why,
+        why: hostGate.closedUntil > now ? hostGate.why : tenantGate.why,
         nextAt: closedUntil,
       };
     }

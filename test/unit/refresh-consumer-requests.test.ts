@@ -104,10 +104,15 @@ describe('a consumer whose token was rejected', () => {
 });
 
 describe('a consumer that misses a token', () => {
+  it('that was never issued has it looked at before all that nobody has asked for', async () => {
+    const { answer, done } = fleet({});
+    expect(await answer(missing)).toBe('looked at');
+    expect(done).toEqual([`due idp.example:443 ${ID} 0`, 'wake']);
+  });
+
   test.each<[what: string, changes: Partial<TargetState>]>([
-    ['that was never issued', {}],
     ['that has expired', { ...LIVE, expiresAt: NOW }],
-    ['that failed, and may be tried again', { failures: 1, retryAt: NOW }],
+    ['that failed, and may be tried again', { ...LIVE, expiresAt: NOW, failures: 1, retryAt: NOW }],
   ])('%s has it looked at now', async (_what, changes) => {
     const { answer, done } = fleet(changes);
     expect(await answer(missing)).toBe('looked at');

@@ -17,7 +17,7 @@ const STATES: Record<string, Partial<TargetState>> = {
   'c/expired/r': { issuedAt: NOW - 2 * HOUR, expiresAt: NOW - HOUR },
   'c/never/r': {},
   'c/failing/r': { failures: 2, retryAt: NOW - 1 },
-  'c/parked/r': { failures: 2, retryAt: NOW + 7000.5 },
+  'c/parked/r': { failures: 2, retryAt: NOW + 7000 },
   'c/wanted/r': { issuedAt: NOW, expiresAt: NOW + HOUR, generation: 5, attempted: 5, wanted: 6 },
   'c/leased/r': { leaseUntil: NOW + 9000 },
 };
@@ -117,6 +117,13 @@ describe('a step', () => {
     expect(step).toEqual({ outcome: 'stepped', claimed: 2, waiting: 3, sleepMs: 40 });
     expect(queued).toEqual(['c/due/r', 'x/y/z']);
     expect(asked).toEqual([{ epoch: 'epoch-1', host: HOST, mostWaiting: 100 }]);
+  });
+
+  it('queues nothing that was paused since it became ready', async () => {
+    const paused = { 'c/due/r': NOW + 1, 'c/never/r': NOW };
+    const { dispatcher, queued } = scene({ answers: [{ claimed: ['c/due/r', 'c/never/r'] }], paused });
+    await dispatcher.step(RATE);
+    expect(queued).toEqual(['c/never/r']);
   });
 
   it('in an epoch that is lost does nothing, and files nothing of it later', async () => {

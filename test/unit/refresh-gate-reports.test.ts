@@ -67,6 +67,7 @@ describe('what a request tells about the scopes above its target', () => {
     ['a 502 of a proxy', proxy(502), HOST_DOWN],
     ['a 404 of a proxy', proxy(404), []],
     ['a time-out', { answeredBy: 'nobody', problem: 'timeout' }, HOST_DOWN],
+    ['a request that evertoken gave up', { answeredBy: 'nobody', problem: 'aborted' }, []],
     ['a refused connection', { answeredBy: 'nobody', networkCode: 'ECONNREFUSED' }, HOST_DOWN],
     ['a name that does not resolve', { answeredBy: 'nobody', networkCode: 'ENOTFOUND' }, HOST_DOWN],
   ])('%s', (_what, evidence, expected) => {
@@ -100,7 +101,7 @@ describe('tenants of one host that are throttled with OAuth bodies', () => {
     const throttling = classify(oauth(429, 'slow_down', AFTER));
     return tenants.reduce((gate, tenant, i) => {
       const sentAt = SENT + i * 100;
-      const about = gateReports(target(tenant), gate, throttling, sentAt);
+      const about = gateReports(target(tenant, `resource-${i}`), gate, throttling, sentAt);
       return about
         .filter(({ scope }) => 'host' in scope)
         .reduce((before, { event }) => reduceGate(before, event, sentAt + 20), gate);
@@ -113,5 +114,9 @@ describe('tenants of one host that are throttled with OAuth bodies', () => {
 
   it('leave the host open when they are one', () => {
     expect(told('contoso', 'contoso', 'contoso').closedUntil).toBe(0);
+  });
+
+  it('leave the host open when they are resources of one client, where the endpoint has no tenants', () => {
+    expect(told('-', '-').closedUntil).toBe(0);
   });
 });

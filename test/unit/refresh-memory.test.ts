@@ -44,12 +44,22 @@ describe('the memory of a process', () => {
 
   it('holds a token as unsaved until Redis has it', () => {
     const memory = new Memory();
-    memory.rememberToken(ID, token(1));
+    const saved = token(1);
+    memory.rememberToken(ID, saved);
     memory.rememberToken(OTHER, token(2));
     expect(memory.unsavedCount).toBe(2);
-    memory.saved(ID);
+    memory.saved(ID, saved);
     expect([...memory.unsaved().keys()]).toEqual([OTHER]);
     expect([...memory.live(NOW, WINDOW_MS).keys()]).toEqual([ID, OTHER]);
+  });
+
+  it('holds a token as unsaved that was acquired while Redis took the one before it', () => {
+    const memory = new Memory();
+    const before = token(1);
+    memory.rememberToken(ID, before);
+    memory.rememberToken(ID, token(2));
+    memory.saved(ID, before);
+    expect(memory.unsaved().get(ID)?.token?.generation).toBe(2);
   });
 
   it('keeps the requests beside a new token, and the token beside new requests', () => {
@@ -85,5 +95,15 @@ describe('the memory of a process', () => {
     const memory = new Memory();
     memory.rememberToken(ID, token(1, 1000));
     expect(memory.live(NOW + 999, WINDOW_MS).get(ID)?.token?.generation).toBe(1);
+  });
+
+  it('keeps the newer token when an attempt that was held up for long comes back with an older one', () => {
+    const memory = new Memory();
+    const newer = token(2);
+    memory.rememberToken(ID, newer);
+    memory.saved(ID, newer);
+    memory.rememberToken(ID, token(1));
+    expect(memory.get(ID).token?.generation).toBe(2);
+    expect(memory.unsavedCount).toBe(0);
   });
 });

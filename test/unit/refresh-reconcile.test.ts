@@ -1,0 +1,196 @@
+import { describe, expect, it, test } from 'vitest';
+import type { Target } from '../../src/core/client.ts';
+import { Secret } from '../../src/core/secret.ts';
+import { EMPTY_STATE, type TargetState } from '../../src/core/state.ts';
+import { Memory } from '../../src/refresh/memory.ts';
+import type { CataloguePort, IndexesPort, StatesPort } from '../../src/refresh/ports.ts';
+import { Reconciler } from '../../src/refresh/reconcile.ts';
+
+const NOW = 1_800_000_000_000;
+const HOUR = 3_600_000;
+
+type Hosts = Record<string, readonly string[]>;
+const many = (client: string, count: number, from = 0): string[] =>
+  Array.from({ length: count }, (_, i) => `${client}/tenant-${from + i}/graph`);
+
+/** A Redis that manages `managed`, and a configuration that names `configured`: host -> targets. */
+function scene(configured: Hosts, managed: Hosts, known: Record<string, Partial<TargetState>> = {}) {
+  const done: string[] = [];
+  const index = new Map(
+    Object.entries(managed).map(([host, ids]) => [host, new Map(ids.map((id) => [id, NOW + 1]))]),
+  );
+  const hostOf = new Map(Object.entries(configured).flatMap(([host, ids]) => ids.map((id) => [id, host])));
+  const policy = {
+    fingerprint: 'AbCdEf01',
+    outageTargetMs: HOUR / 3,
+    identical: { count: 5, windowMs: 300_000 },
+  };
+  const catalogue: Pick<CataloguePort, 'get' | 'ids' | 'size'> = {
+    get: (id) => (hostOf.has(id) ? ({ id, host: hostOf.get(id), ...policy } as Target) : undefined),
+    ids: () => hostOf.keys(),
+    size: hostOf.size,
+  };
+  const indexes: Pick<IndexesPort, 'hosts' | 'count' | 'scan' | 'remove' | 'dueAt' | 'enlist' | 'setDue'> = {
+    hosts: async () => [...index.keys()],
+    count: async (host) => index.get(host)?.size ?? 0,
+    scan: async function* (host) {
+      const all = [...(index.get(host) ?? [])].map(([target, dueAt]) => ({ target, dueAt }));
+      for (let i = 0; i < all.length; i += 3) yield all.slice(i, i + 3);
+    },
+    remove: async (host, ids) => {
+      for (const id of ids) index.get(host)?.delete(id);
+      done.push(...ids.map((id) => `remove ${host} ${id}`));
+    },
+    dueAt: async (host, ids) => ids.map((id) => index.get(host)?.get(id)),
+    enlist: async (_host, entries) =>
+      void done.push(
+        ...entries.map(({ target, dueAt }) => `enlist ${target} in ${Math.round((dueAt - NOW) / 60_000)}m`),
+      ),
+    setDue: async (_host, ids) => void done.push(...ids.map((id) => `due ${id}`)),
+  };
+  const states: Pick<StatesPort, 'read' | 'want' | 'erase' | 'restore'> = {
+    read: async (ids) => ids.map((id) => ({ ...EMPTY_STATE, ...known[id] })),
+    want: async (id, by) => {
+      done.push(`want ${id}: ${by}`);
+      return { outcome: 'wanted' };
+    },
+    erase: async (id, forget) => {
+      done.push(`erase ${id}${forget ? '' : ' but remember it'}`);
+      return true;
+    },
+    restore: async ({ id }, token, log) => {
+      done.push(`restore ${id} ${token?.generation} ${log.length}`);
+      return token !== undefined;
+    },
+  };
+  const memory = new Memory();
+  const reconciler = new Reconciler({
+    catalogue: () => catalogue as CataloguePort,
+    states: states as StatesPort,
+    indexes: indexes as IndexesPort,
+    clock: { now: async () => NOW },
+    memory,
+    draw: () => 0.5,
+  });
+  return { reconciler, memory, done };
+}
+
+describe('targets that the configuration no longer names', () => {
+  test.each<[gone: number, of: number, removed: boolean]>([
+    [1, 5, true],
+    [2, 10, true],
+    [20, 100, true],
+    [7, 35, true],
+    [1, 4, false],
+    [21, 100, false],
+    [2, 9, false],
+    [1, 1, false],
+    [100, 100, false],
+  ])('%i of %i: removed without a confirmation: %j', async (gone, of, removed) => {
+    const { reconciler, done } = scene({ h: many('c', of - gone) }, { h: many('c', of) });
+    const removals = await reconciler.removeAbsent();
+    const absent = many('c', gone, of - gone);
+    expect(removals.removed).toEqual(removed ? absent : []);
+    expect([...removals.awaitingConfirmation]).toEqual(removed ? [] : [['c', gone]]);
+    expect(done.toSorted()).toEqual(
+      removed ? absent.flatMap((id) => [`remove h ${id}`, `erase ${id}`]).sort() : [],
+    );
+  });
+
+  it('are counted client by client: one that loses many does not hold up one that loses few', async () => {
+    const configured = { h: [...many('few', 9), ...many('many', 5)] };
+    const { reconciler } = scene(configured, { h: [...many('few', 10), ...many('many', 10)] });
+    const removals = await reconciler.removeAbsent();
+    expect(removals.removed).toEqual(['few/tenant-9/graph']);
+    expect([...removals.awaitingConfirmation]).toEqual([['many', 5]]);
+  });
+
+  it('are not looked for where there are none', async () => {
+    const { reconciler, done } = scene({ h: many('c', 3) }, { h: many('c', 3) });
+    expect(await reconciler.removeAbsent()).toEqual({ removed: [], awaitingConfirmation: new Map() });
+    expect(done).toEqual([]);
+  });
+
+  it('wait for a confirmation when nothing is configured at all', async () => {
+    const { reconciler, done } = scene({}, { h: many('c', 3) });
+    expect([...(await reconciler.removeAbsent()).awaitingConfirmation]).toEqual([['c', 3]]);
+    expect(done).toEqual([]);
+  });
+
+  it('go when an operator has confirmed it, for that client alone', async () => {
+    const configured = { h: [...many('a', 1), ...many('b', 1)] };
+    const { reconciler } = scene(configured, { h: [...many('a', 3), ...many('b', 3)] });
+    const removals = await reconciler.removeAbsent('b');
+    expect(removals.removed).toEqual(many('b', 2, 1));
+    expect([...removals.awaitingConfirmation]).toEqual([['a', 2]]);
+  });
+
+  it('are no longer remembered, so that they are not given back', async () => {
+    const { reconciler, memory } = scene({ h: many('c', 9) }, { h: many('c', 10) });
+    const accessToken = new Secret('x');
+    const times = { issuedAt: NOW, expiresAt: NOW + HOUR };
+    memory.rememberToken('c/tenant-9/graph', { accessToken, tokenType: 'Bearer', ...times, generation: 1 });
+    await reconciler.removeAbsent();
+    expect(memory.live(NOW, 1).size).toBe(0);
+  });
+});
+
+describe('targets that have moved to another host', () => {
+  it('are forgotten by the old one, and keep their tokens, however many they are', async () => {
+    const ids = many('c', 4);
+    const { reconciler, done } = scene({ new: ids }, { new: ids, old: ids });
+    expect((await reconciler.removeAbsent()).removed).toEqual([]);
+    expect(done.toSorted()).toEqual(ids.map((id) => `remove old ${id}`));
+  });
+
+  it('do not make the share of what is gone look smaller', async () => {
+    const { reconciler } = scene({ new: many('c', 70) }, { new: many('c', 70), old: many('c', 100) });
+    const removals = await reconciler.removeAbsent();
+    expect([...removals.awaitingConfirmation]).toEqual([['c', 30]]);
+    expect(removals.removed).toEqual([]);
+  });
+
+  it('are forgotten by the old one also while others of their client wait for a confirmation', async () => {
+    const { reconciler, done } = scene({ new: many('c', 2) }, { new: many('c', 2), old: many('c', 4) });
+    await reconciler.removeAbsent();
+    expect(done.toSorted()).toEqual(many('c', 2).map((id) => `remove old ${id}`));
+  });
+});
+
+describe('targets that are enlisted', () => {
+  const [id = ''] = many('c', 1);
+  const live = {
+    generation: 3,
+    issuedAt: NOW - HOUR / 6,
+    expiresAt: NOW + (HOUR * 5) / 6,
+    fingerprint: 'AbCdEf01',
+  };
+  const refused = { ...live, failure: { kind: 'credential', code: 'x' } } as const;
+
+  test.each<
+    [what: string, managed: boolean, state: Partial<TargetState>, retryParked: boolean, done: string[]]
+  >([
+    ['for the first time are due now', false, {}, true, [`enlist ${id} in 0m`]],
+    ['with a live token are due in its window', false, live, true, [`enlist ${id} in 20m`]],
+    ['already are left alone', true, live, true, []],
+    [
+      'already, after a refusal, are tried again after a start',
+      true,
+      refused,
+      true,
+      [`want ${id}: tried again after a start`, `due ${id}`],
+    ],
+    ['already, after a refusal, are left alone otherwise', true, refused, false, []],
+    [
+      'with another request are wanted anew',
+      true,
+      { ...live, fingerprint: 'other' },
+      false,
+      [`want ${id}: its configuration has changed`, `due ${id}`],
+    ],
+  ])('%s', async (_what, managed, state, retryParked, expected) => {
+    const { reconciler, done } = scene({ h: [id] }, { h: managed ? [id] : [] }, { [id]: state });
+    await reconciler.enlist({ retryParked });
+    expect(done).toEqual(expected);
+  });
+});
