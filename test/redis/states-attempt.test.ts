@@ -45,7 +45,8 @@ async function setUp(shared = sharedRedis()): Promise<World> {
 }
 
 function begun(result: BeginResult): Extract<BeginResult, { outcome: 'begun' }> {
-  if (result.outcome !== 'begun') throw new Error(`expected an attempt to begin, but it is ${result.outcome}`);
+  if (result.outcome !== 'begun')
+    throw new Error(`expected an attempt to begin, but it is ${result.outcome}`);
   return result;
 }
 
@@ -160,7 +161,10 @@ test('a limit that was lowered counts from the newest requests', async () => {
   const log = [at - 9000, at - 8000, at - 7000, at - 6000].map((entry) => entry.toString(16));
   await redis.hset(key, 'L', log.join(','));
   const lowered = { ...POLICY, identical: { count: 2, windowMs: 10_000 } };
-  expect(await states.begin(lowered, LEASE_MS)).toMatchObject({ outcome: 'limited', until: at - 7000 + 10_000 });
+  expect(await states.begin(lowered, LEASE_MS)).toMatchObject({
+    outcome: 'limited',
+    until: at - 7000 + 10_000,
+  });
 });
 
 test('two processes that begin as fast as they can, crashing each time, never get more than the limit', async () => {

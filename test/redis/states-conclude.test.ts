@@ -54,7 +54,11 @@ async function setUp(): Promise<World> {
       return result;
     },
     state: async () => (await states.read([POLICY.id]))[0] as TargetState,
-    everything: async () => [await redis.hgetall(stateKey), await redis.get(tokenKey), await redis.pexpiretime(tokenKey)],
+    everything: async () => [
+      await redis.hgetall(stateKey),
+      await redis.get(tokenKey),
+      await redis.pexpiretime(tokenKey),
+    ],
   };
 }
 
@@ -66,7 +70,9 @@ function tokenOf({ generation, now }: { generation: number; now: number }, lifeM
 test("the token's record is the contract's JSON and nothing else", async () => {
   const { states, redis, tokenKey, begin } = await setUp();
   const attempt = await begin();
-  expect(await states.publish(POLICY, { ...tokenOf(attempt), expiresAt: attempt.now + 3_599_999 })).toBe('published');
+  expect(await states.publish(POLICY, { ...tokenOf(attempt), expiresAt: attempt.now + 3_599_999 })).toBe(
+    'published',
+  );
   expect(await redis.get(tokenKey)).toBe(
     JSON.stringify({
       v: 1,

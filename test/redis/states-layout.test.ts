@@ -153,7 +153,10 @@ test('all keys of one script are in one slot of a cluster', async () => {
     new Set(await Promise.all(names.map(slot)));
   for (const script of scripts) expect((await slotsOf(script.keys)).size, script.keys.join(' ')).toBe(1);
   // A script makes the names of tenants' gates itself.
-  expect(await slotsOf([keys.tenantGate(POLICY.tenantScope), keys.due(POLICY.host)])).toHaveProperty('size', 1);
+  expect(await slotsOf([keys.tenantGate(POLICY.tenantScope), keys.due(POLICY.host)])).toHaveProperty(
+    'size',
+    1,
+  );
 });
 
 test("a target's state is in the slot of its token key, and many targets are in many slots", async () => {

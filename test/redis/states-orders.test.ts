@@ -157,7 +157,13 @@ test('a purge ends failures and orders', async () => {
   await states.fail(POLICY.id, generation, { kind: 'credential', code: 'AADSTS7000215' }, 60_000);
   await states.want(POLICY.id, 'by oncall');
   await states.erase(POLICY.id, false);
-  expect(await state()).toMatchObject({ failures: 0, failure: undefined, retryAt: 0, wanted: 0, wantedBy: '' });
+  expect(await state()).toMatchObject({
+    failures: 0,
+    failure: undefined,
+    retryAt: 0,
+    wanted: 0,
+    wantedBy: '',
+  });
   expect(await states.fail(POLICY.id, generation, { kind: 'transient', code: 'timeout' }, 1)).toBeUndefined();
 });
 
@@ -189,7 +195,9 @@ test('what is given back never replaces a newer token, nor one of the same gener
   await states.publish(POLICY, tokenOf(attempt));
   const record = await redis.get(tokenKey);
   const at = await now();
-  expect(await states.restore(POLICY, tokenOf({ generation: attempt.generation - 1, now: at }), [])).toBe(false);
+  expect(await states.restore(POLICY, tokenOf({ generation: attempt.generation - 1, now: at }), [])).toBe(
+    false,
+  );
   expect(await states.restore(POLICY, tokenOf({ generation: attempt.generation, now: at }), [])).toBe(false);
   expect(await redis.get(tokenKey)).toBe(record);
   expect(await redis.pexpiretime(tokenKey)).toBe(attempt.now + 3_600_000);
@@ -216,7 +224,13 @@ test('a purged token is not given back by who still remembers it', async () => {
 test('logs are merged in order and without duplicates, and the merged log limits', async () => {
   const { states, redis, stateKey, state, now } = await setUp();
   const at = await now();
-  const [one, two, three, four, five] = [5, 4, 3, 2, 1].map((s) => at - s * 1000) as [number, number, number, number, number];
+  const [one, two, three, four, five] = [5, 4, 3, 2, 1].map((s) => at - s * 1000) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   await redis.hset(stateKey, 'L', [one, three, five].map((entry) => entry.toString(16)).join(','));
   await states.restore(POLICY, undefined, [one, two, four, five]);
   expect((await state()).requestLog).toEqual([one, two, three, four, five]);
@@ -259,5 +273,9 @@ test('giving back an older token leaves a later attempt its lease and its failur
   await states.fail(POLICY.id, failed.generation, { kind: 'transient', code: 'timeout' }, 60_000);
   const running = await begin();
   expect(await states.restore(POLICY, tokenOf(older), [])).toBe(true);
-  expect(await state()).toMatchObject({ failures: 1, leaseUntil: running.now + 10_000, attempted: running.generation });
+  expect(await state()).toMatchObject({
+    failures: 1,
+    leaseUntil: running.now + 10_000,
+    attempted: running.generation,
+  });
 });

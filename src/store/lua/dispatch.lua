@@ -46,8 +46,14 @@ end
 
 local gate = redis.call('HMGET', gateKey, 'nextAt', 'closedUntil', 'probing', 'seq', 'probeUntil')
 local intervalMs, burstMs = tonumber(ARGV[3]), tonumber(ARGV[4])
--- Never further ahead than this rate could have put it: the rate may have been lower, the clock may have gone back.
-local nextAt = math.max(now, math.min(tonumber(gate[1] or 0), now + burstMs + intervalMs))
+-- A turn further ahead than this rate could have put it is of a slower rate, or of a clock that has gone back since:
+-- then the burst counts as used up, and the rate holds from now on.
+local function turnOf(stored, burst, interval)
+  local at = tonumber(stored or 0)
+  if at > now + burst + interval + 1 then at = now + burst end
+  return math.max(now, at)
+end
+local nextAt = turnOf(gate[1], burstMs, intervalMs)
 local closedUntil = tonumber(gate[2] or 0)
 local probing = gate[3] == '1'
 if probing then closedUntil = math.max(closedUntil, tonumber(gate[5] or 0)) end
@@ -100,8 +106,7 @@ local function heldUntil(target)
   local tenant = tenantNext[scope]
   if not tenant then
     local stored = redis.call('HMGET', ARGV[2] .. scope, 'nextAt', 'closedUntil')
-    local furthest = now + tonumber(ARGV[5]) + tenantLimits[client]
-    local at = math.max(now, math.min(tonumber(stored[1] or 0), furthest))
+    local at = turnOf(stored[1], tonumber(ARGV[5]), tenantLimits[client])
     tenant = {at = at, closed = tonumber(stored[2] or 0), held = 0}
     tenantNext[scope] = tenant
   end
