@@ -19,7 +19,12 @@ export function startRequests(parts: Parts, wake: () => void, onError: (error: u
   };
   const turn = async (): Promise<number> => {
     for (const request of await stream.next()) {
-      metrics.consumerRequests.inc({ answer: await answerConsumer(request, dependencies) });
+      try {
+        metrics.consumerRequests.inc({ answer: await answerConsumer(request, dependencies) });
+      } catch (error) {
+        // One that cannot be answered must not take the rest of its batch with it; its consumer asks again.
+        onError(error);
+      }
     }
     return 0;
   };

@@ -17,8 +17,8 @@ export const CLAIM = {
   withoutTokenMs: 10_000,
 } as const;
 
-/** A due score further away is a plan and no claim: a job that nobody has claimed must not lease until then. */
-const LONGEST_CLAIM_MS = CLAIM.queueMs + CLAIM.longestMs;
+/** No claim, and so no lease, reaches further than this. */
+export const LONGEST_CLAIM_MS = CLAIM.queueMs + CLAIM.longestMs;
 const LONGEST_ATTEMPT_MS = 10_000;
 const LEASE_SHARE = 0.85;
 const ATTEMPT_SHARE = 0.7;
@@ -29,6 +29,11 @@ export interface AttemptTiming {
   /** For one attempt with all of its requests. */
   readonly timeoutMs: number;
   readonly leaseMs: number;
+}
+
+/** Whether a due score can be the end of a claim. One further away is a plan: that job has not been claimed. */
+export function isClaim(dueAt: number, now: number): boolean {
+  return dueAt - now <= LONGEST_CLAIM_MS;
 }
 
 /** How long an attempt may take that begins now under a claim that ends at `claimUntil`; undefined: not at all. */

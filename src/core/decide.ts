@@ -1,3 +1,4 @@
+import { isClaim } from './claim.ts';
 import { formatDuration } from './duration.ts';
 import { nextAllowedAt } from './guard.ts';
 import { plannedRequests, refreshWindow, type Span } from './plan.ts';
@@ -56,7 +57,8 @@ function reasonToRefresh(state: TargetState, policy: TargetPolicy, now: number):
 const WANTED_LOOK_MS = 250;
 
 function obstacle(state: TargetState, policy: TargetPolicy, now: number): Wait | undefined {
-  if (state.leaseUntil > now) {
+  // A lease further ahead than any claim is of a clock that has gone back since.
+  if (state.leaseUntil > now && isClaim(state.leaseUntil, now)) {
     // The running attempt began before the order did, so the order is carried out as soon as it ends.
     const lookAt = isWanted(state) ? Math.min(state.leaseUntil, now + WANTED_LOOK_MS) : state.leaseUntil;
     return wait('in progress', lookAt, 'another attempt is running');

@@ -56,7 +56,7 @@ export class Dispatcher {
       this.#deps.epoch(),
       this.#host,
       perHost,
-      mostQueued(perHost),
+      mostQueued(this.#deps.catalogue().hosts().values()),
       filed,
     );
     if (result.outcome === 'epoch') return { outcome: 'epoch lost' };
@@ -107,7 +107,9 @@ export class Dispatcher {
   }
 }
 
-function mostQueued(perHost: Rate): number {
-  const perSecond = (perHost.count / perHost.windowMs) * 1000;
+/** The queue is one for all hosts: bounded by what all of them together may send, so that none shuts out another. */
+function mostQueued(hosts: Iterable<{ readonly perHost: Rate }>): number {
+  let perSecond = 0;
+  for (const { perHost } of hosts) perSecond += (perHost.count / perHost.windowMs) * 1000;
   return Math.max(1, Math.min(MOST_QUEUED, Math.ceil(QUEUE_SECONDS * perSecond)));
 }

@@ -1,4 +1,4 @@
-import { attemptTiming } from '../core/claim.ts';
+import { attemptTiming, isClaim } from '../core/claim.ts';
 import type { Target } from '../core/client.ts';
 import { type Decision, decide } from '../core/decide.ts';
 import { nextAllowedAt } from '../core/guard.ts';
@@ -81,6 +81,8 @@ export class RefreshTarget {
     ]);
     if (until === undefined)
       return { outcome: 'dropped', reason: 'not managed', why: 'it was removed meanwhile' };
+    if (!isClaim(until, now))
+      return { outcome: 'dropped', reason: 'claim ended', why: 'it is planned for later' };
     const closedUntil = Math.max(hostGate.closedUntil, tenantGate.closedUntil);
     if (closedUntil > now) {
       await this.#giveBack({ target, until }, closedUntil - now);

@@ -1,4 +1,5 @@
 import type { Redis } from 'ioredis';
+import { LONGEST_CLAIM_MS } from '../core/claim.ts';
 import type { FailureNote, TargetPolicy, TargetState } from '../core/state.ts';
 import { STATE_VERSION } from '../core/state.ts';
 import type { TargetId } from '../core/target.ts';
@@ -72,7 +73,7 @@ export class States {
     const [outcome, now, third, ...fields] = await SCRIPTS.begin.run(
       this.#redis,
       [this.#keys.state(policy.id)],
-      [STATE_VERSION, leaseMs, count, windowMs, KEEP_STATE_MS],
+      [STATE_VERSION, leaseMs, count, windowMs, KEEP_STATE_MS, LONGEST_CLAIM_MS],
     );
     const at = Number(now);
     switch (outcome) {

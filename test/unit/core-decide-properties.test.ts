@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { isClaim } from '../../src/core/claim.ts';
 import { decide } from '../../src/core/decide.ts';
 import { nextAllowedAt } from '../../src/core/guard.ts';
 import { refreshWindow } from '../../src/core/plan.ts';
@@ -51,8 +52,15 @@ function always(holds: (state: TargetState, policy: TargetPolicy) => void): void
 describe('the policy, for any state', () => {
   it('never refreshes while another attempt holds the lease', () => {
     always((state, policy) => {
-      fc.pre(state.leaseUntil > NOW);
+      fc.pre(state.leaseUntil > NOW && isClaim(state.leaseUntil, NOW));
       expect(decide(state, policy, NOW).act).toBe('wait');
+    });
+  });
+
+  it('does not wait for a lease that is further ahead than any can be: the clock has gone back', () => {
+    always((state, policy) => {
+      fc.pre(state.leaseUntil > NOW && !isClaim(state.leaseUntil, NOW));
+      expect(decide(state, policy, NOW)).not.toMatchObject({ reason: 'in progress' });
     });
   });
 

@@ -27,15 +27,18 @@ interface Scene {
   readonly paused?: Readonly<Record<string, number>>;
   readonly draw?: number;
   readonly enqueue?: (targets: readonly string[]) => Promise<void>;
+  /** Of every host of the configuration. */
+  readonly rates?: readonly { count: number; windowMs: number }[];
 }
 
 /** A dispatcher before an index that answers as told: what it filed, queued and asked for. */
-function scene({ answers = [], paused = {}, draw = 0.5, enqueue }: Scene) {
+function scene({ answers = [], paused = {}, draw = 0.5, enqueue, rates = [RATE] }: Scene) {
   const filed: (readonly Filed[])[] = [];
   const asked: { epoch: string; host: string; mostWaiting: number }[] = [];
   const queued: string[] = [];
   const rest = [...answers];
-  const catalogue: Pick<CataloguePort, 'get'> = {
+  const catalogue: Pick<CataloguePort, 'get' | 'hosts'> = {
+    hosts: () => new Map(rates.map((perHost, i) => [i === 0 ? HOST : `other-${i}`, { perHost }])),
     get: (id) =>
       id in STATES
         ? ({ id, outageTargetMs: 1_200_000, identical: { count: 5, windowMs: 300_000 } } as Target)
@@ -172,8 +175,15 @@ describe('a step', () => {
     [3, 4000, 2],
     [100_000, 1000, 2000],
   ])('at a rate of %i in %i ms lets %i jobs wait', async (count, windowMs, mostWaiting) => {
-    const { dispatcher, asked } = scene({});
+    const { dispatcher, asked } = scene({ rates: [{ count, windowMs }] });
     await dispatcher.step({ count, windowMs });
     expect(asked[0]?.mostWaiting).toBe(mostWaiting);
+  });
+
+  it('lets as many jobs wait as all hosts together may send, since the queue is one for all', async () => {
+    const slow = { count: 1, windowMs: 1000 };
+    const { dispatcher, asked } = scene({ rates: [slow, { count: 50, windowMs: 1000 }] });
+    await dispatcher.step(slow);
+    expect(asked[0]?.mostWaiting).toBe(102);
   });
 });

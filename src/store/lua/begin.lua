@@ -7,6 +7,7 @@
 --      3  identical limit: requests
 --      4  identical limit: window, ms
 --      5  how long the state is kept beyond its token, ms
+--      6  the longest lease there can be, ms: one further ahead is of a clock that has gone back since
 -- Result  {'begun', now, generation, state before as field, value, ...}
 --         {'leased', now, until}    another attempt is running
 --         {'limited', now, at}      as many identical requests as are allowed have been sent
@@ -18,7 +19,8 @@ local state = {}
 for i = 1, #fields, 2 do state[fields[i]] = fields[i + 1] end
 
 if state.v and tonumber(state.v) > tonumber(ARGV[1]) then return {'newer', now, tonumber(state.v)} end
-if tonumber(state.l or 0) > now then return {'leased', now, tonumber(state.l)} end
+local lease = tonumber(state.l or 0)
+if lease > now and lease - now <= tonumber(ARGV[6]) then return {'leased', now, lease} end
 
 local windowMs = tonumber(ARGV[4])
 local log = {}
