@@ -75,10 +75,15 @@ export class Stage implements AsyncDisposable {
 
 const pathOf = (module: string): string => fileURLToPath(new URL(module, import.meta.url));
 
+const END_TIMEOUT_MS = 5000;
+
 async function end(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
+  const exited = once(child, 'exit');
   child.kill('SIGTERM');
-  await once(child, 'exit');
+  const timeout = setTimeout(() => child.kill('SIGKILL'), END_TIMEOUT_MS);
+  await exited;
+  clearTimeout(timeout);
 }
 
 export interface Daemon {

@@ -3,7 +3,13 @@ import { eventually } from '../support/eventually.ts';
 import { fleet, tenants } from '../support/fleet.ts';
 import { Reader } from '../support/reader.ts';
 import { connect, sharedRedis } from '../support/redis.ts';
-import { OAUTH_429, PLAIN_429, PLAIN_503, type ScriptedIdp, startScriptedIdp } from '../support/scripted-idp.ts';
+import {
+  OAUTH_429,
+  PLAIN_429,
+  PLAIN_503,
+  type ScriptedIdp,
+  startScriptedIdp,
+} from '../support/scripted-idp.ts';
 
 const LIFETIME_SECONDS = 20;
 const LIMITS = '{ perHost: 100/s, perTenant: 10/s, identical: 10/20s }';
@@ -21,12 +27,19 @@ function client(name: string, idp: ScriptedIdp, count: number): string {
     expectLifetime: 20s`;
 }
 
-const targetsOf = (name: string, count: number): string[] => tenants(name, count).map((tenant) => `${name}/${tenant}/api`);
+const targetsOf = (name: string, count: number): string[] =>
+  tenants(name, count).map((tenant) => `${name}/${tenant}/api`);
 
 /** Two daemons, and a reader of every target. */
 async function running(clients: readonly (readonly [string, ScriptedIdp, number])[]) {
   const { url, namespace } = sharedRedis();
-  const daemons = fleet({ redisUrl: url, namespace, idpUrl: '', limits: LIMITS, clients: clients.map((each) => client(...each)).join('\n') });
+  const daemons = fleet({
+    redisUrl: url,
+    namespace,
+    idpUrl: '',
+    limits: LIMITS,
+    clients: clients.map((each) => client(...each)).join('\n'),
+  });
   const started = await Promise.all([daemons.start(), daemons.start()]);
   const reader = (name: string, count: number): Reader => {
     const own = new Reader(url, namespace, targetsOf(name, count));
@@ -39,8 +52,13 @@ async function running(clients: readonly (readonly [string, ScriptedIdp, number]
   return { url, namespace, daemons, reader, stop };
 }
 
-test('a host that hangs does not keep the tokens of another host from being fresh', { timeout: 90_000 }, async () => {
-  const [good, hanging] = [await startScriptedIdp(LIFETIME_SECONDS), await startScriptedIdp(LIFETIME_SECONDS)];
+test('a host that hangs does not keep the tokens of another host from being fresh', {
+  timeout: 90_000,
+}, async () => {
+  const [good, hanging] = [
+    await startScriptedIdp(LIFETIME_SECONDS),
+    await startScriptedIdp(LIFETIME_SECONDS),
+  ];
   hanging.react(() => 'hang');
   const { reader, stop } = await running([
     ['bad', hanging, 200],
@@ -58,7 +76,9 @@ test('a host that hangs does not keep the tokens of another host from being fres
   await stop();
 });
 
-test('Retry-After without an OAuth body holds the whole host for all daemons, and nothing is sent meanwhile', { timeout: 60_000 }, async () => {
+test('Retry-After without an OAuth body holds the whole host for all daemons, and nothing is sent meanwhile', {
+  timeout: 60_000,
+}, async () => {
   const idp = await startScriptedIdp(LIFETIME_SECONDS);
   const { reader, stop } = await running([['one', idp, 60]]);
   const seen = reader('one', 60);
@@ -79,7 +99,9 @@ test('Retry-After without an OAuth body holds the whole host for all daemons, an
   await stop();
 });
 
-test('Retry-After with an OAuth body holds one client and tenant, and the others go on', { timeout: 60_000 }, async () => {
+test('Retry-After with an OAuth body holds one client and tenant, and the others go on', {
+  timeout: 60_000,
+}, async () => {
   const idp = await startScriptedIdp(LIFETIME_SECONDS);
   const { reader, stop } = await running([['one', idp, 60]]);
   const seen = reader('one', 60);
@@ -87,19 +109,25 @@ test('Retry-After with an OAuth body holds one client and tenant, and the others
   seen.reset();
   idp.react(({ tenant }) => (tenant === 'one7' ? OAUTH_429 : 'token'));
   const before = idp.requests.length;
-  const ofSeven = (): readonly number[] => idp.requests.slice(before).flatMap(({ tenant, at }) => (tenant === 'one7' ? [at] : []));
+  const ofSeven = (): readonly number[] =>
+    idp.requests.slice(before).flatMap(({ tenant, at }) => (tenant === 'one7' ? [at] : []));
   await eventually(() => ofSeven().length > 0, 'the tenant is asked');
   const throttledAt = ofSeven()[0] as number;
   await eventually(() => ofSeven().length > 1, 'and again after Retry-After');
 
   expect(ofSeven()[1]).toBeGreaterThanOrEqual(throttledAt + 4000);
-  expect(idp.requests.filter(({ at, tenant }) => tenant !== 'one7' && at > throttledAt && at < throttledAt + 4000).length).toBeGreaterThan(5);
+  expect(
+    idp.requests.filter(({ at, tenant }) => tenant !== 'one7' && at > throttledAt && at < throttledAt + 4000)
+      .length,
+  ).toBeGreaterThan(5);
   expect(seen.seen).toMatchObject({ missed: [], expired: [], present: 60 });
   idp.react(() => 'token');
   await stop();
 });
 
-test('in an outage live tokens stay, calls are few, and afterwards every token is back without a herd', { timeout: 90_000 }, async () => {
+test('in an outage live tokens stay, calls are few, and afterwards every token is back without a herd', {
+  timeout: 90_000,
+}, async () => {
   const idp = await startScriptedIdp(LIFETIME_SECONDS);
   const { reader, stop, url, namespace } = await running([['one', idp, 100]]);
   const seen = reader('one', 100);
@@ -124,6 +152,10 @@ test('in an outage live tokens stay, calls are few, and afterwards every token i
   // Before it was known to be down some were in flight; since then one probe at a time.
   expect(failed).toBeLessThan(25);
   const afterwards = idp.requests.filter(({ at }) => at >= backAt).map(({ at }) => at);
-  expect(Math.max(...afterwards.map((start) => afterwards.filter((at) => at >= start && at < start + 1000).length))).toBeLessThanOrEqual(100 + 15);
+  expect(
+    Math.max(
+      ...afterwards.map((start) => afterwards.filter((at) => at >= start && at < start + 1000).length),
+    ),
+  ).toBeLessThanOrEqual(100 + 15);
   await stop();
 });

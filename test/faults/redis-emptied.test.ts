@@ -5,7 +5,9 @@ import { IDENTICAL, LIFETIME_MS, startRunning } from './set-up.ts';
 
 const PER_HOST_PER_SECOND = 100;
 
-test('an emptied Redis is filled again without a storm, from what the processes remember', { timeout: 120_000 }, async () => {
+test('an emptied Redis is filled again without a storm, from what the processes remember', {
+  timeout: 120_000,
+}, async () => {
   const { reader, redis, first, second, idp } = await startRunning();
   const before = (await idp.requests()).length;
 
@@ -19,7 +21,12 @@ test('an emptied Redis is filled again without a storm, from what the processes 
   await reader.readFor(1.2 * LIFETIME_MS);
 
   const { missed, wentBack, expired, present } = reader.seen;
-  expect({ missed, wentBack, expired, present }).toEqual({ missed: [], wentBack: [], expired: [], present: 300 });
+  expect({ missed, wentBack, expired, present }).toEqual({
+    missed: [],
+    wentBack: [],
+    expired: [],
+    present: 300,
+  });
   expect(mostIdentical(await idp.requests(), IDENTICAL.windowMs)).toBeLessThanOrEqual(IDENTICAL.count + 1);
   // The processes gave their tokens back: only what came due anyway was asked for.
   expect(requestsToRefill).toBeLessThan(300 * (refilledAfterMs / 1000 / 6) + 50);

@@ -1,5 +1,11 @@
 import type { PrivateRedis } from '../../src/demo/private-redis.ts';
-import { type Fleet, fleet, type IdentityProvider, OIDC_TARGETS, startOidcProvider } from '../support/fleet.ts';
+import {
+  type Fleet,
+  fleet,
+  type IdentityProvider,
+  OIDC_TARGETS,
+  startOidcProvider,
+} from '../support/fleet.ts';
 import type { TestProcess } from '../support/process.ts';
 import { Reader } from '../support/reader.ts';
 import { ownRedis } from '../support/redis.ts';

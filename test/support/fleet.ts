@@ -28,7 +28,13 @@ export interface LoggedRequest {
 
 /** oidc-provider, written by others. */
 export function startOidcProvider(lifetimeSeconds: number, delayMs = 0): Promise<IdentityProvider> {
-  return startIdp(['test/support/oidc-provider.ts', '--lifetime', String(lifetimeSeconds), '--delay', `${delayMs}ms`]);
+  return startIdp([
+    'test/support/oidc-provider.ts',
+    '--lifetime',
+    String(lifetimeSeconds),
+    '--delay',
+    `${delayMs}ms`,
+  ]);
 }
 
 /** Our own, which counts and can be told to misbehave. */
@@ -41,7 +47,9 @@ async function startIdp([script, ...args]: readonly string[]): Promise<IdentityP
   onTestFinished(async () => {
     await child.stop();
   });
-  const url = (JSON.parse(await child.waitForLine((line) => line.includes('listening'))) as { listening: string }).listening;
+  const url = (
+    JSON.parse(await child.waitForLine((line) => line.includes('listening'))) as { listening: string }
+  ).listening;
   return {
     url,
     process: child,
@@ -58,7 +66,9 @@ async function startIdp([script, ...args]: readonly string[]): Promise<IdentityP
 
 /** The most identical requests that the server saw in any window of that length. */
 export function mostIdentical(requests: readonly LoggedRequest[], windowMs: number): number {
-  const byRequest = Map.groupBy(requests, ({ tenant, clientId, scope, resource }) => [tenant, clientId, scope, resource].join(' '));
+  const byRequest = Map.groupBy(requests, ({ tenant, clientId, scope, resource }) =>
+    [tenant, clientId, scope, resource].join(' '),
+  );
   let most = 0;
   for (const same of byRequest.values()) {
     let first = 0;
@@ -128,7 +138,10 @@ export function fleet(options: FleetOptions): Fleet {
   };
 }
 
-function configText({ redisUrl, idpUrl, clients, limits, refresh, http }: FleetOptions, namespace: string): string {
+function configText(
+  { redisUrl, idpUrl, clients, limits, refresh, http }: FleetOptions,
+  namespace: string,
+): string {
   return [
     `redis: ${redisUrl}`,
     `namespace: ${namespace}`,
@@ -146,7 +159,12 @@ export const OIDC_TARGETS: readonly string[] = [
 ];
 
 function oidcClients(idpUrl: string): string {
-  const client = (name: string, method: keyof typeof CLIENTS, env: string, ids: readonly string[]): string => `
+  const client = (
+    name: string,
+    method: keyof typeof CLIENTS,
+    env: string,
+    ids: readonly string[],
+  ): string => `
   ${name}:
     clientId: ${CLIENTS[method].clientId}
     tokenEndpoint: ${idpUrl}/{tenant}/token

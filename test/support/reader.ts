@@ -65,7 +65,8 @@ export class Reader {
   async until(fits: (seen: Seen) => boolean, withinMs: number, what: string): Promise<void> {
     const end = performance.now() + withinMs;
     while (!fits(this.#seen)) {
-      if (performance.now() > end) throw new Error(`not within ${withinMs} ms: ${what}; seen ${JSON.stringify(this.#seen)}`);
+      if (performance.now() > end)
+        throw new Error(`not within ${withinMs} ms: ${what}; seen ${JSON.stringify(this.#seen)}`);
       await pause(SWEEP_EVERY_MS / 2);
     }
   }
@@ -101,7 +102,11 @@ export class Reader {
         continue;
       }
       present += 1;
-      const token = JSON.parse(String(value)) as { generation: number; expires_at: number; refreshed_at: number };
+      const token = JSON.parse(String(value)) as {
+        generation: number;
+        expires_at: number;
+        refreshed_at: number;
+      };
       const left = (token.expires_at * 1000 - now) / ((token.expires_at - token.refreshed_at) * 1000);
       // `expires_at` is rounded down to a second: up to one second before the key goes it can lie in the past.
       if (left * (token.expires_at - token.refreshed_at) < -1) expired.push(key);

@@ -26,8 +26,16 @@ export const OAUTH_429: Reaction = {
   headers: { 'content-type': 'application/json', 'retry-after': '4' },
   body: JSON.stringify({ error: 'temporarily_unavailable', error_codes: [90055] }),
 };
-export const PLAIN_429: Reaction = { status: 429, headers: { 'content-type': 'text/plain', 'retry-after': '4' }, body: 'Too Many Requests' };
-export const PLAIN_503: Reaction = { status: 503, headers: { 'content-type': 'text/html' }, body: '<html>down</html>' };
+export const PLAIN_429: Reaction = {
+  status: 429,
+  headers: { 'content-type': 'text/plain', 'retry-after': '4' },
+  body: 'Too Many Requests',
+};
+export const PLAIN_503: Reaction = {
+  status: 503,
+  headers: { 'content-type': 'text/html' },
+  body: '<html>down</html>',
+};
 
 /** A token endpoint inside the test, which does what the test says. */
 export async function startScriptedIdp(lifetimeSeconds: number): Promise<ScriptedIdp> {
@@ -64,7 +72,13 @@ function answer(response: ServerResponse, reaction: Reaction, lifetimeSeconds: n
   if (reaction === 'hang') return;
   if (reaction === 'token') {
     response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify({ token_type: 'Bearer', access_token: `opaque-${Math.random()}`, expires_in: lifetimeSeconds }));
+    response.end(
+      JSON.stringify({
+        token_type: 'Bearer',
+        access_token: `opaque-${Math.random()}`,
+        expires_in: lifetimeSeconds,
+      }),
+    );
     return;
   }
   response.writeHead(reaction.status, reaction.headers);
