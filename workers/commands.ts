@@ -1,5 +1,10 @@
 import type { Parts } from '../src/compose/parts.ts';
-import { type Command, type CommandContext, startCommandsWorker } from '../src/queue/commands-queue.ts';
+import {
+  type Command,
+  type CommandContext,
+  isCommandName,
+  startCommandsWorker,
+} from '../src/queue/commands-queue.ts';
 import type { OrderResult } from '../src/refresh/orders.ts';
 import type { Service } from './service.ts';
 
@@ -18,7 +23,7 @@ export function startCommands(parts: Parts): Service {
   );
   worker.on('error', (error) => log.debug({ error }, 'commands queue'));
   worker.on('failed', (job, error) => {
-    metrics.commands.inc({ name: 'any', outcome: 'refused' });
+    metrics.commands.inc({ name: isCommandName(job?.name) ? job.name : 'unknown', outcome: 'refused' });
     log.warn({ job: job?.id, reason: error.message }, 'command refused');
   });
   return { stop: (force) => worker.close(force), disconnect: () => connection.disconnect() };

@@ -1,6 +1,6 @@
 import type { Client } from '../core/client.ts';
-import type { Rate } from '../core/duration.ts';
-import { type RefreshWindow, refreshWindow } from '../core/plan.ts';
+import { formatDuration, type Rate } from '../core/duration.ts';
+import { PLAN_AT_MOST, plannedRequests, type RefreshWindow, refreshWindow } from '../core/plan.ts';
 
 /** More than this of a limit is not planned with: retries, orders and catching up after an outage need the rest. */
 export const USABLE_SHARE = 0.8;
@@ -21,6 +21,8 @@ export interface ClientDemand {
   /** Of one tenant. */
   readonly tenantRequestsPerSecond: number;
   readonly tenantLimitPerSecond: number;
+  /** A plan can refresh a token no more often than this, by the identical limit. */
+  readonly identicalCycleMs: number;
 }
 
 export interface HostDemand {
@@ -49,6 +51,7 @@ export function demandOf(client: Client, host: string): ClientDemand {
     requestsPerSecond: (1000 * tenants * resources) / cycleMs,
     tenantRequestsPerSecond: (1000 * resources) / cycleMs,
     tenantLimitPerSecond: perSecond(limits.perTenant),
+    identicalCycleMs: limits.identical.windowMs / plannedRequests(limits.identical.count),
   };
 }
 
@@ -80,6 +83,12 @@ export function problemsOf(clients: readonly ClientDemand[], hosts: readonly Hos
       .map(
         ({ host, requestsPerSecond, limitPerSecond }) =>
           `${host} is asked for ${rateText(requestsPerSecond)}, which is more than ${USABLE_SHARE * 100} % of limits.perHost (${rateText(limitPerSecond)}): tokens would expire while they wait; raise the limit, or have tokens live longer`,
+      ),
+    ...clients
+      .filter((demand) => demand.identicalCycleMs > demand.expectLifetimeMs * PLAN_AT_MOST)
+      .map(
+        ({ client, identicalCycleMs, expectLifetimeMs }) =>
+          `client ${client} may refresh a token once in ${formatDuration(identicalCycleMs)} by limits.identical (one request is kept for operators), which is too seldom for tokens that live ${formatDuration(expectLifetimeMs)}: tokens would expire; raise limits.identical, or have tokens live longer`,
       ),
     ...clients
       .filter((demand) => !fits(demand.tenantRequestsPerSecond, demand.tenantLimitPerSecond))

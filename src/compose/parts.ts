@@ -4,8 +4,9 @@ import type { Redis } from 'ioredis';
 import { Catalogue } from '../config/catalogue.ts';
 import type { Config } from '../config/config.ts';
 import { normaliseTenant, tenantProblem } from '../config/wire.ts';
+import type { Client } from '../core/client.ts';
 import { EvertokenError } from '../core/errors.ts';
-import { isTenant, TENANT_GRAMMAR } from '../core/target.ts';
+import { formatTarget, isTenant, TENANT_GRAMMAR } from '../core/target.ts';
 import type { Environment } from '../credentials/source.ts';
 import { HttpServer } from '../http/server.ts';
 import { TokenEndpoint } from '../oauth/endpoint.ts';
@@ -17,6 +18,7 @@ import { CarryOut } from '../refresh/carry-out.ts';
 import { ManageTenants } from '../refresh/manage-tenants.ts';
 import { Member } from '../refresh/member.ts';
 import { Memory } from '../refresh/memory.ts';
+import type { CataloguePort } from '../refresh/ports.ts';
 import { Reconciler } from '../refresh/reconcile.ts';
 import { RefreshTarget } from '../refresh/refresh-target.ts';
 import { checkServer, connectRedis, whenReady } from '../store/connection.ts';
@@ -83,6 +85,7 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
       beginEpoch: (id, graceMs) => fleet.beginEpoch(id, graceMs),
       tenantOverrides: () => fleet.tenantOverrides(),
       pauses: (now) => fleet.pauses(now),
+      dropOtherLimits: () => fleet.dropTenantIntervals(new Set(tenantIntervals(config).keys())),
       publishLimits: () => fleet.setTenantIntervals(tenantIntervals(config)),
       serverRunId: () => fleet.serverRunId(),
     },
@@ -116,7 +119,7 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
   });
   const tenants = new ManageTenants({
     catalogue: () => member.catalogue,
-    resolve: (client, tenant) => resolveTenant(config, client, tenant),
+    resolve: (client, tenant) => resolveTenant(config, member.catalogue, client, tenant),
     agrees: () => member.agrees,
     indexes,
     clock: fleet,
@@ -165,7 +168,7 @@ function tenantIntervals({ clients }: Config): Map<string, number> {
 }
 
 /** The tenant as it stands in ids. */
-function resolveTenant({ clients }: Config, name: string, tenant: string): string {
+function resolveTenant({ clients }: Config, catalogue: CataloguePort, name: string, tenant: string): string {
   const client = clients.find((candidate) => candidate.name === name);
   if (client === undefined) {
     const known = clients.map((candidate) => candidate.name).sort();
@@ -178,5 +181,31 @@ function resolveTenant({ clients }: Config, name: string, tenant: string): strin
   const normalised = normaliseTenant(client.endpoint, tenant);
   const problem = tenantProblem(client.endpoint, normalised);
   if (problem !== undefined) throw new EvertokenError('COMMAND_REFUSED', problem);
-  return normalised;
+  const identical = findIdenticalTarget(clients, catalogue, client, normalised);
+  if (identical === undefined) return normalised;
+  throw new EvertokenError(
+    'COMMAND_REFUSED',
+    `the server could not tell its requests from those of ${identical}, which is managed already; use that one`,
+  );
+}
+
+/** A managed target of another client whose request a target of this tenant would repeat: one limit would count both. */
+function findIdenticalTarget(
+  clients: readonly Client[],
+  catalogue: CataloguePort,
+  client: Client,
+  tenant: string,
+): string | undefined {
+  const own = new Catalogue([client], new Map([[`${client.name}/${tenant}`, 'add']]));
+  const fingerprints = new Set(
+    client.resources.map(
+      ({ name: resource }) => own.get(formatTarget({ client: client.name, tenant, resource }))?.fingerprint,
+    ),
+  );
+  return clients
+    .filter(({ name }) => name !== client.name)
+    .flatMap((other) =>
+      other.resources.map(({ name: resource }) => formatTarget({ client: other.name, tenant, resource })),
+    )
+    .find((id) => fingerprints.has(catalogue.get(id)?.fingerprint ?? ''));
 }

@@ -91,7 +91,6 @@ export class Catalogue {
       tenantScope: `${name}/${tenant}`,
       fingerprint: fingerprint(url, client.clientId, found.parameters),
       outageTargetMs: client.outageTargetMs,
-      expectLifetimeMs: client.expectLifetimeMs,
       identical: client.limits.identical,
     };
   }

@@ -89,7 +89,7 @@ const http = z
   .strictObject({
     listen: text(
       loopbackAddress,
-      'host:port of the dashboard and API, on loopback only. Port 0: any free one.',
+      'host:port of health and metrics, on loopback only. Port 0: any free one.',
     ).prefault('127.0.0.1:8642'),
     probes: text(
       address,
@@ -215,7 +215,7 @@ export const clientSchema = z
       .optional(),
     expectLifetime: text(
       durationMs({ min: '1s', max: '30d' }),
-      'The lifetime to plan with until a token has been seen. 1s to 30d.',
+      'The lifetime that `check` computes with; the daemon goes by what the server says. 1s to 30d.',
     ).prefault('1h'),
   })
   .meta({ description: 'One registered application.', ...exactlyOne('authority', 'tokenEndpoint') });

@@ -116,6 +116,9 @@ const PROBLEMS = {
   'response token_type not Bearer': entry('tenant', 'operator', 'the server issues another type of token', 'set the client to Bearer tokens at the server'),
   'response without expires_in': entry('transient', 'server', 'the server did not say how long the token lives', 'have the server send expires_in'),
   'response expires_in unusable': entry('transient', 'server', 'the lifetime of the token is not a positive number', 'have the server send expires_in in seconds'),
+  'token of another tenant': entry('transient', 'server', 'the server gave a token of another tenant; it was not published', 'report it to whoever runs the authorization server, or look for a proxy that mixes answers up'),
+  'token of another client': entry('transient', 'server', 'the server gave a token of another client; it was not published', 'report it to whoever runs the authorization server, or look for a proxy that mixes answers up'),
+  'token for another audience': entry('configuration', 'us', 'the token is not for expectAudience; it was not published', 'correct expectAudience or the parameters of this resource'),
 } as const satisfies Record<string, CodeEntry>;
 
 /** A failure that evertoken found itself; it is also its code. */

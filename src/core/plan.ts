@@ -15,8 +15,8 @@ const EARLIEST_TO_LATEST = 0.6;
 /** What passes between the end of an outage and the new token, as a share of the life, at most two minutes. */
 const RECOVERY_SHARE = 0.05;
 const RECOVERY_AT_MOST_MS = 120_000;
-/** Beyond this a plan leaves no life for a second attempt. */
-const PLAN_AT_MOST = 0.85;
+/** Share of the life beyond which a plan leaves none for a second attempt. */
+export const PLAN_AT_MOST = 0.85;
 const NARROWEST = 0.05;
 
 /**

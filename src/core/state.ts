@@ -74,8 +74,6 @@ export interface TargetPolicy {
   readonly fingerprint: string;
   /** How long an outage of the endpoint must be survived, where the lifetime allows it. */
   readonly outageTargetMs: number;
-  /** The assumed lifetime until one has been seen. */
-  readonly expectLifetimeMs: number;
   /** At most `count` identical requests in any `windowMs`, by the whole fleet. */
   readonly identical: { readonly count: number; readonly windowMs: number };
 }

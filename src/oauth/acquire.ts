@@ -1,8 +1,9 @@
 import type { Target } from '../core/client.ts';
-import type { Failure } from '../core/failure.ts';
+import { classify, type Failure } from '../core/failure.ts';
 import type { TokenEndpoint } from './endpoint.ts';
 import { type ClientAuthentication, type TokenRequest, tokenRequest } from './request.ts';
-import { type Outcome, readTokenResponse } from './response.ts';
+import { type Answer, type Outcome, readTokenResponse } from './response.ts';
+import { findMixUp } from './token-check.ts';
 
 export interface AcquireOptions {
   /** For the whole HTTP request. At least 1. */
@@ -27,8 +28,15 @@ export async function acquire(
   const request = tokenRequest(target, requestId);
   await authentication(request);
   const exchange = await endpoint.send(request, { timeoutMs, signal });
-  const outcome = exchange.ok ? readTokenResponse(exchange.answer, now) : exchange;
+  const outcome = exchange.ok ? readChecked(exchange.answer, target, now) : exchange;
   return outcome.ok ? outcome : { ok: false, failure: withoutEchoes(outcome.failure, request, requestId) };
+}
+
+function readChecked(answer: Answer, target: Target, now: number): Outcome {
+  const outcome = readTokenResponse(answer, now);
+  const problem = outcome.ok ? findMixUp(outcome.accessToken, target) : undefined;
+  if (problem === undefined) return outcome;
+  return { ok: false, failure: classify({ answeredBy: 'server', status: answer.status, problem }) };
 }
 
 /**

@@ -53,6 +53,10 @@ const SHAPES = {
 
 export type CommandName = keyof typeof SHAPES;
 
+export function isCommandName(name: string | undefined): name is CommandName {
+  return name !== undefined && Object.hasOwn(SHAPES, name);
+}
+
 /** A checked command: its name and data. */
 export type Command = {
   [Name in CommandName]: { readonly name: Name; readonly data: z.output<(typeof SHAPES)[Name]> };
@@ -116,7 +120,7 @@ export function startCommandsWorker(
 
 /** Checks a job of the contract. Throws `COMMAND_REFUSED` with what was expected and what came. */
 export function parseCommand(job: Pick<Job, 'name' | 'data' | 'opts'>): Command {
-  if (!Object.hasOwn(SHAPES, job.name)) {
+  if (!isCommandName(job.name)) {
     throw new EvertokenError(
       'COMMAND_REFUSED',
       `expected a job named ${Object.keys(SHAPES).join(', ')}, but got "${printable(job.name)}"`,

@@ -12,6 +12,8 @@ export interface FleetPort {
     now: number,
   ): Promise<readonly { readonly select: string; readonly all: boolean; readonly until: number }[]>;
   publishLimits(): Promise<void>;
+  /** Drops the limits of clients that this process does not have. */
+  dropOtherLimits(): Promise<void>;
   /** Changes when the server was started anew. */
   serverRunId(): Promise<string>;
 }
@@ -156,6 +158,7 @@ export class Member {
 
   async #removeAbsent(): Promise<void> {
     if (this.#beats < this.#removeAtBeat || !this.agrees) return;
+    await this.#deps.fleet.dropOtherLimits();
     const removals = await this.#deps.reconciler.removeAbsent();
     if (removals.awaitingConfirmation.size > 0) this.#removeAtBeat = this.#beats + REMOVE_AGAIN_AFTER_BEATS;
     this.#deps.events.removals(removals);

@@ -14,7 +14,6 @@ const POLICY: TargetPolicy = {
   tenantScope: 'billing/contoso.example',
   fingerprint: 'f1ngerpr',
   outageTargetMs: 1_200_000,
-  expectLifetimeMs: 3_600_000,
   identical: { count: 5, windowMs: 300_000 },
 };
 const LEASE_MS = 10_000;

@@ -15,7 +15,6 @@ const POLICY: TargetPolicy = {
   tenantScope: 'billing/contoso.example',
   fingerprint: 'f1ngerpr',
   outageTargetMs: 1_200_000,
-  expectLifetimeMs: 3_600_000,
   identical: { count: 50, windowMs: 300_000 },
 };
 const FAILURE = { kind: 'transient', code: 'HTTP 503' } as const;

@@ -18,7 +18,6 @@ const POLICY: TargetPolicy = {
   tenantScope: 'billing/22222222-2222-4222-8222-222222222222',
   fingerprint: 'f1ngerpr',
   outageTargetMs: 1_200_000,
-  expectLifetimeMs: 3_600_000,
   identical: { count: 5, windowMs: 300_000 },
 };
 const DAY_MS = 86_400_000;

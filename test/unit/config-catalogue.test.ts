@@ -41,7 +41,6 @@ describe('a target of the catalogue', () => {
       tenantScope: 'billing/contoso',
       fingerprint: expect.stringMatching(/^[\w-]{8}$/),
       outageTargetMs: 1_200_000,
-      expectLifetimeMs: 3_600_000,
       identical: { count: 5, windowMs: 300_000 },
     });
   });

@@ -12,7 +12,6 @@ const POLICY: TargetPolicy = {
   tenantScope: 'billing/contoso',
   fingerprint: 'AbCdEf01',
   outageTargetMs: 20 * MINUTE,
-  expectLifetimeMs: HOUR,
   identical: { count: 5, windowMs: 5 * MINUTE },
 };
 

@@ -15,7 +15,6 @@ const POLICY: TargetPolicy = {
   tenantScope: 'billing/contoso',
   fingerprint: 'abcdefgh',
   outageTargetMs: 20 * MINUTE_MS,
-  expectLifetimeMs: 60 * MINUTE_MS,
   identical: { count: 5, windowMs: 5 * MINUTE_MS },
 };
 

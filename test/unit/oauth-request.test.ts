@@ -47,7 +47,6 @@ function targetOf({
     tenantScope: 'billing/contoso',
     fingerprint: 'abcdefgh',
     outageTargetMs: 60_000,
-    expectLifetimeMs: 60_000,
     identical: rate,
     client,
     tenant: 'contoso',

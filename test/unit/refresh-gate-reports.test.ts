@@ -17,7 +17,6 @@ const target = (tenant: string, resource = 'graph'): Target => ({
   tenantScope: `billing/${tenant}`,
   fingerprint: 'AbCdEf01',
   outageTargetMs: 1_200_000,
-  expectLifetimeMs: 3_600_000,
   identical: { count: 5, windowMs: 300_000 },
 });
 const PROBING: Gate = { ...OPEN_GATE, probing: true, closures: 1 };

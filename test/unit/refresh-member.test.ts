@@ -43,6 +43,7 @@ function scene({ schedules = true, epoch = '' } = {}) {
     },
     pauses: async () => redis.pauses,
     publishLimits: () => say('limits'),
+    dropOtherLimits: async () => {},
     serverRunId: async () => redis.runId,
   };
   const reconciler: Pick<Reconciler, 'restore' | 'enlist' | 'removeAbsent' | 'prune'> = {

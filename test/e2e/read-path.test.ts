@@ -1,0 +1,31 @@
+import { expect, test } from 'vitest';
+import { eventually } from '../support/eventually.ts';
+import { fleet, mockClient, startMockIdp } from '../support/fleet.ts';
+import { operator } from '../support/operator.ts';
+import { connect, ownRedis } from '../support/redis.ts';
+
+test('the daemon never reads a token key, so that its idle time tells when a consumer last did', {
+  timeout: 60_000,
+}, async () => {
+  const redis = await ownRedis();
+  const idp = await startMockIdp('--lifetime', '8s');
+  const limits = '{ perHost: 100/s, perTenant: 100/s, identical: 20/20s }';
+  const daemons = fleet({ redisUrl: redis.url, idpUrl: idp.url, clients: mockClient(idp.url, 3), limits });
+  const monitor = await connect(redis.url).monitor();
+  const commands: string[][] = [];
+  monitor.on('monitor', (_time: string, args: string[]) => commands.push(args));
+  const daemon = await daemons.start();
+  await eventually(async () => (await idp.requests()).length >= 3, 'the first tokens');
+  await operator(redis.url, 'evertoken')('refresh', { select: 'demo/*/graph', force: true });
+  // Tokens of 8 s: each is refreshed by its plan as well.
+  await eventually(async () => (await idp.requests()).length >= 12, 'several refreshes of each');
+  expect((await daemon.stop()).code).toBe(0);
+  monitor.disconnect();
+
+  // What scripts do is shown as well; evalsha itself only names its keys.
+  const onTokens = commands.filter(
+    ([name = '', key = '']) => !/^evalsha|^eval$/i.test(name) && key.startsWith('evertoken:token:'),
+  );
+  expect(onTokens.length).toBeGreaterThanOrEqual(12);
+  expect([...new Set(onTokens.map(([name = '']) => name.toLowerCase()))]).toEqual(['set']);
+});

@@ -1,0 +1,86 @@
+import { UnsecuredJWT } from 'jose';
+import { describe, expect, test } from 'vitest';
+import type { Target } from '../../src/core/client.ts';
+import { Secret } from '../../src/core/secret.ts';
+import { findMixUp } from '../../src/oauth/token-check.ts';
+
+const TENANT = '22222222-2222-4222-8222-222222222222';
+const OTHER = '33333333-3333-4333-8333-333333333333';
+const CLIENT = '11111111-1111-4111-8111-111111111111';
+
+function target(changes: { tenant?: string; expectAudience?: string; endpoint?: object } = {}): Target {
+  return {
+    tenant: changes.tenant ?? TENANT,
+    client: { clientId: CLIENT, endpoint: changes.endpoint ?? { authority: 'https://login.example' } },
+    resource: { expectAudience: changes.expectAudience },
+  } as Target;
+}
+
+const token = (claims: Record<string, unknown>): Secret => new Secret(new UnsecuredJWT(claims).encode());
+
+describe('a token that was issued', () => {
+  test.each<[what: string, claims: Record<string, unknown>, asked: Target, expected: string | undefined]>([
+    [
+      'of the tenant and client that was asked for passes',
+      { tid: TENANT, appid: CLIENT },
+      target(),
+      undefined,
+    ],
+    [
+      'passes whatever the case of its ids',
+      { tid: TENANT.toUpperCase(), azp: CLIENT.toUpperCase() },
+      target(),
+      undefined,
+    ],
+    ['of another tenant is refused', { tid: OTHER, appid: CLIENT }, target(), 'token of another tenant'],
+    [
+      'passes for a tenant that is configured by its domain',
+      { tid: OTHER },
+      target({ tenant: 'contoso.example' }),
+      undefined,
+    ],
+    [
+      'of another client by appid is refused',
+      { tid: TENANT, appid: OTHER },
+      target(),
+      'token of another client',
+    ],
+    ['of another client by azp is refused', { tid: TENANT, azp: OTHER }, target(), 'token of another client'],
+    ['without these claims passes', { sub: 'x' }, target(), undefined],
+    ['with claims of another type passes', { tid: 7, appid: null }, target(), undefined],
+    [
+      'of a server that is not Entra passes',
+      { tid: OTHER, azp: OTHER },
+      target({ endpoint: { tokenEndpoint: 'https://idp.example/token' } }),
+      undefined,
+    ],
+    ['for another audience passes when none is expected', { aud: 'https://a.example' }, target(), undefined],
+    [
+      'for another audience is refused when one is expected',
+      { aud: 'https://a.example' },
+      target({ expectAudience: 'https://b.example' }),
+      'token for another audience',
+    ],
+    [
+      'without an audience is refused when one is expected',
+      {},
+      target({ expectAudience: 'https://b.example' }),
+      'token for another audience',
+    ],
+    [
+      'for several audiences passes when the expected one is among them',
+      { aud: ['x', 'https://b.example'] },
+      target({ expectAudience: 'https://b.example' }),
+      undefined,
+    ],
+  ])('%s', (_what, claims, asked, expected) => {
+    expect(findMixUp(token(claims), asked)).toBe(expected);
+  });
+
+  test.each(['opaque', 'a.b.c', '..', 'eyJhbGciOiJub25lIn0.bm90IGpzb24.x'])(
+    'passes when it cannot be read: %s',
+    (opaque) => {
+      expect(findMixUp(new Secret(opaque), target({ expectAudience: 'https://b.example' }))).toBe(undefined);
+    },
+  );
+});
