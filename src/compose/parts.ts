@@ -3,10 +3,6 @@ import { hostname } from 'node:os';
 import type { Redis } from 'ioredis';
 import { Catalogue } from '../config/catalogue.ts';
 import type { Config } from '../config/config.ts';
-import { normaliseTenant, tenantProblem } from '../config/wire.ts';
-import type { Client } from '../core/client.ts';
-import { EvertokenError } from '../core/errors.ts';
-import { formatTarget, isTenant, TENANT_GRAMMAR } from '../core/target.ts';
 import type { Environment } from '../credentials/source.ts';
 import { HttpServer } from '../http/server.ts';
 import { TokenEndpoint } from '../oauth/endpoint.ts';
@@ -18,7 +14,6 @@ import { CarryOut } from '../refresh/carry-out.ts';
 import { ManageTenants } from '../refresh/manage-tenants.ts';
 import { Member } from '../refresh/member.ts';
 import { Memory } from '../refresh/memory.ts';
-import type { CataloguePort } from '../refresh/ports.ts';
 import { Reconciler } from '../refresh/reconcile.ts';
 import { RefreshTarget } from '../refresh/refresh-target.ts';
 import { checkServer, connectRedis, whenReady } from '../store/connection.ts';
@@ -32,6 +27,7 @@ import { Acquirer } from './acquirer.ts';
 import { fleetFigures } from './figures.ts';
 import { HealthState } from './health.ts';
 import { memberEvents } from './report.ts';
+import { resolveTenant, tenantIntervals } from './tenants.ts';
 
 /** What a process takes part in: dispatching and commands, refreshing, or both. */
 export type Role = 'all' | 'scheduler' | 'worker';
@@ -159,53 +155,4 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
     openSubscriber: (): Redis => connectRedis(config.redis, 'subscriber', 'changes'),
     requestsStream: (blocking: Redis): RequestsStream => new RequestsStream(blocking, keys),
   };
-}
-
-function tenantIntervals({ clients }: Config): Map<string, number> {
-  return new Map(
-    clients.map(({ name, limits }) => [name, limits.perTenant.windowMs / limits.perTenant.count]),
-  );
-}
-
-/** The tenant as it stands in ids. */
-function resolveTenant({ clients }: Config, catalogue: CataloguePort, name: string, tenant: string): string {
-  const client = clients.find((candidate) => candidate.name === name);
-  if (client === undefined) {
-    const known = clients.map((candidate) => candidate.name).sort();
-    throw new EvertokenError(
-      'NOT_FOUND',
-      `no client of that name is configured; known are ${known.join(', ')}`,
-    );
-  }
-  if (!isTenant(tenant)) throw new EvertokenError('COMMAND_REFUSED', `expected tenants of ${TENANT_GRAMMAR}`);
-  const normalised = normaliseTenant(client.endpoint, tenant);
-  const problem = tenantProblem(client.endpoint, normalised);
-  if (problem !== undefined) throw new EvertokenError('COMMAND_REFUSED', problem);
-  const identical = findIdenticalTarget(clients, catalogue, client, normalised);
-  if (identical === undefined) return normalised;
-  throw new EvertokenError(
-    'COMMAND_REFUSED',
-    `the server could not tell its requests from those of ${identical}, which is managed already; use that one`,
-  );
-}
-
-/** A managed target of another client whose request a target of this tenant would repeat: one limit would count both. */
-function findIdenticalTarget(
-  clients: readonly Client[],
-  catalogue: CataloguePort,
-  client: Client,
-  tenant: string,
-): string | undefined {
-  const own = new Catalogue([client], new Map([[`${client.name}/${tenant}`, 'add']]));
-  const fingerprints = new Set(
-    client.resources.map(
-      ({ name: resource }) => own.get(formatTarget({ client: client.name, tenant, resource }))?.fingerprint,
-    ),
-  );
-  return clients
-    .filter(({ name }) => name !== client.name)
-    .flatMap((other) =>
-      other.resources.map(({ name: resource }) => formatTarget({ client: other.name, tenant, resource })),
-    )
-    .find((id) => fingerprints.has(catalogue.get(id)?.fingerprint ?? ''));
 }
