@@ -9,9 +9,9 @@ export function startRefreshing(parts: Parts, slots: number): Service {
   const { keys, log, metrics, member, refreshTarget } = parts;
   const connection = parts.openBlocking('refresh');
   const worker = startRefreshWorker(
-    async (id) => {
+    async (id, jobId) => {
       try {
-        const report = await refreshTarget.run(id);
+        const report = await refreshTarget.run(id, jobId);
         reportRefresh(report, member.catalogue.get(id), log, metrics);
       } catch (error) {
         // Redis has failed in the middle. The claim's end offers the target again; a token is in memory until then.
@@ -21,8 +21,13 @@ export function startRefreshing(parts: Parts, slots: number): Service {
         throw new EvertokenError('REDIS_UNREACHABLE', 'Redis failed during the refresh; see the log');
       }
     },
-    { connection, prefix: keys.queuePrefix, slots },
+    { connection, prefix: keys.queuePrefix, slots: usableSlots(slots, member.catalogue.hosts().size) },
   );
   worker.on('error', (error) => log.debug({ error }, 'refresh queue'));
   return { stop: (force) => worker.close(force), disconnect: () => connection.disconnect() };
+}
+
+/** One host holds at most half of the slots, so with one host the other half could only give jobs back. */
+function usableSlots(slots: number, hosts: number): number {
+  return Math.max(1, Math.min(slots, Math.floor(slots / 2) * hosts));
 }

@@ -69,22 +69,38 @@ export class TokenEndpoint {
     return this.#closed;
   }
 
-  async #exchange(request: TokenRequest, attempt: Attempt): Promise<Answer> {
+  #exchange(request: TokenRequest, attempt: Attempt): Promise<Answer> {
     const { origin, pathname, search } = new URL(request.url);
-    const response = await this.#agent.request({
-      origin,
-      path: `${pathname}${search}`,
-      method: 'POST',
-      headers: { ...request.headers, 'user-agent': this.#userAgent },
-      body: request.body.toString(),
-      signal: attempt.signal,
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      this.#agent.dispatch(
+        {
+          origin,
+          path: `${pathname}${search}`,
+          method: 'POST',
+          headers: { ...request.headers, 'user-agent': this.#userAgent },
+          body: request.body.toString(),
+        },
+        {
+          onRequestStart: (controller) => attempt.start(controller),
+          onResponseStart: (_controller, statusCode, headers) => {
+            attempt.head = { statusCode, headers };
+          },
+          onResponseData: (_controller, chunk) => {
+            chunks.push(chunk);
+          },
+          onResponseEnd: () => {
+            const head = attempt.head as Head;
+            resolve({
+              status: head.statusCode,
+              headers: head.headers,
+              body: new Secret(Buffer.concat(chunks).toString()),
+            });
+          },
+          onResponseError: (_controller, error) => reject(error),
+        },
+      );
     });
-    attempt.head = response;
-    return {
-      status: response.statusCode,
-      headers: response.headers,
-      body: new Secret(await response.body.text()),
-    };
   }
 }
 
@@ -97,7 +113,7 @@ type Head = Pick<Dispatcher.ResponseData, 'statusCode' | 'headers'>;
 class Attempt {
   /** Set when the status and the headers are there. */
   head: Head | undefined;
-  readonly #abort = new AbortController();
+  #controller: Dispatcher.DispatchController | undefined;
   readonly #cut = Promise.withResolvers<never>();
   readonly #timer: NodeJS.Timeout;
   readonly #outer: AbortSignal | undefined;
@@ -111,8 +127,10 @@ class Attempt {
     outer?.addEventListener('abort', this.#onOuterAbort);
   }
 
-  get signal(): AbortSignal {
-    return this.#abort.signal;
+  /** The request has a connection and is about to be written, unless its time is over. */
+  start(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller;
+    if (this.#problem !== undefined) controller.abort(new Error(this.#problem));
   }
 
   /** undici notices the signal only once a request has a connection, so the deadline does not wait for it. */
@@ -144,7 +162,7 @@ class Attempt {
   #stop(problem: Problem): void {
     this.#problem ??= problem;
     const reason = new Error(problem);
-    this.#abort.abort(reason);
+    this.#controller?.abort(reason);
     this.#cut.reject(reason);
   }
 }

@@ -1,6 +1,6 @@
 import { type Job, Queue, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { TargetId } from '../core/target.ts';
+import { isTarget, type TargetId } from '../core/target.ts';
 import { overrideRetention } from './retention.ts';
 
 /** The queue of what should run now. FIFO and short: the due index, not the queue, knows what is to be done. */
@@ -53,8 +53,9 @@ export class RefreshQueue {
   async drain(): Promise<TargetId[]> {
     const jobs = await this.#queue.getJobs(['waiting']);
     await this.#queue.drain();
-    await Promise.all(jobs.map((job) => this.#queue.removeDeduplicationKey(job.data.target)));
-    return jobs.map((job) => job.data.target);
+    return jobs
+      .map((job): unknown => job.data?.target)
+      .filter((target) => typeof target === 'string' && isTarget(target)) as TargetId[];
   }
 
   onError(listener: (error: Error) => void): void {
@@ -73,18 +74,20 @@ export interface RefreshWorkerOptions {
   readonly slots: number;
 }
 
-/** Runs the queue's jobs. `refresh` must not throw for anything but trouble with Redis. */
+/**
+ * Runs the queue's jobs. `refresh` takes the job's deduplication key away first, so that deduplication covers waiting
+ * only: a target that comes due while it is refreshed gets a new job. It throws for trouble with Redis alone.
+ */
 export function startRefreshWorker(
-  refresh: (target: TargetId) => Promise<void>,
+  refresh: (target: TargetId, jobId: string) => Promise<void>,
   { connection, prefix, slots }: RefreshWorkerOptions,
 ): Worker<RefreshJob> {
   const processor = async (job: Job<RefreshJob>): Promise<void> => {
     overrideRetention(job);
     const target: unknown = job.data?.target;
-    if (typeof target !== 'string') throw new Error('expected data { target }');
-    // First, so that deduplication covers waiting only: a target that comes due while it is refreshed gets a new job.
-    const removed = job.removeDeduplicationKey();
-    await Promise.all([removed, refresh(target)]);
+    if (typeof target !== 'string' || !isTarget(target))
+      throw new Error('expected data { target: client/tenant/resource }');
+    await refresh(target, job.id ?? '');
   };
   return new Worker(REFRESH_QUEUE, processor, {
     connection,

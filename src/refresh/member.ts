@@ -63,6 +63,8 @@ const PRUNE_EVERY_BEATS = 60;
 export class Member {
   readonly #deps: MemberDependencies;
   #catalogue: CataloguePort;
+  /** What operators have changed about its tenants, as it was made with. */
+  #overridden = '[]';
   #epoch = '';
   #runId = '';
   #beats = 0;
@@ -143,8 +145,13 @@ export class Member {
   async reload(): Promise<void> {
     const { fleet, buildCatalogue } = this.#deps;
     const [overrides, pauses] = await Promise.all([fleet.tenantOverrides(), fleet.pauses(this.#view.now)]);
-    const catalogue = buildCatalogue(new Map([...overrides].map(([scope, { op }]) => [scope, op])));
-    if (catalogue.hash !== this.#catalogue.hash) this.#catalogue = catalogue;
+    const operations = [...overrides].map(([scope, { op }]) => [scope, op] as const).sort();
+    const overridden = JSON.stringify(operations);
+    // Making and hashing a million targets takes seconds, in which nothing else runs.
+    if (overridden !== this.#overridden) {
+      this.#overridden = overridden;
+      this.#catalogue = buildCatalogue(new Map(operations));
+    }
     this.#pauses = pauses.flatMap(({ select, all, until }) => {
       const parsed = readSelect(select, all);
       return parsed === undefined ? [] : [{ until, matches: parsed.matches }];

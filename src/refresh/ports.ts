@@ -66,6 +66,10 @@ export type Dispatched =
     };
 
 export interface IndexesPort {
+  enter(
+    policy: Pick<TargetPolicy, 'id' | 'host' | 'tenantScope'>,
+    jobId: string,
+  ): Promise<{ now: number; until: number | undefined; hostGate: Gate; tenantGate: Gate }>;
   dispatch(
     epoch: string,
     host: string,

@@ -37,13 +37,13 @@ export class RefreshTarget {
   }
 
   /** Throws only when Redis fails; whatever the endpoint does is in the report. */
-  async run(id: TargetId): Promise<RefreshReport> {
+  async run(id: TargetId, jobId: string): Promise<RefreshReport> {
     const startedAt = this.#deps.elapsed();
-    const closing = await this.#enter(id, startedAt);
+    const closing = await this.#enter(id, jobId, startedAt);
     return { target: id, requests: 0, ...closing, durationMs: this.#deps.elapsed() - startedAt };
   }
 
-  async #enter(id: TargetId, startedAt: number): Promise<Closing> {
+  async #enter(id: TargetId, jobId: string, startedAt: number): Promise<Closing> {
     const { bulkhead, catalogue } = this.#deps;
     const target = catalogue().get(id);
     if (target === undefined) {
@@ -55,7 +55,7 @@ export class RefreshTarget {
     }
     if (!bulkhead.enter(target.host)) return this.#withoutSlot(target);
     try {
-      return await this.#gather(target, startedAt);
+      return await this.#gather(target, jobId, startedAt);
     } finally {
       bulkhead.leave(target.host);
     }
@@ -71,14 +71,8 @@ export class RefreshTarget {
     };
   }
 
-  async #gather(target: Target, startedAt: number): Promise<Closing> {
-    const { indexes, gates, clock } = this.#deps;
-    const [[until], hostGate, tenantGate, now] = await Promise.all([
-      indexes.dueAt(target.host, [target.id]),
-      gates.read({ host: target.host }),
-      gates.read({ tenantScope: target.tenantScope }),
-      clock.now(),
-    ]);
+  async #gather(target: Target, jobId: string, startedAt: number): Promise<Closing> {
+    const { until, hostGate, tenantGate, now } = await this.#deps.indexes.enter(target, jobId);
     if (until === undefined)
       return { outcome: 'dropped', reason: 'not managed', why: 'it was removed meanwhile' };
     if (!isClaim(until, now))

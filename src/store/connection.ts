@@ -58,7 +58,6 @@ function redisOptions(
           commandTimeout: COMMAND_TIMEOUT_MS,
           enableOfflineQueue: false,
           maxRetriesPerRequest: 0,
-          enableAutoPipelining: true,
         }
       : { maxRetriesPerRequest: null }),
   };

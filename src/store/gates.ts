@@ -7,7 +7,7 @@ const CHANGE = new Script('gate');
 
 /** A gate that nobody has used or changed for so long is as good as new. */
 const FORGET_MS = 86_400_000;
-const FIELDS = [
+export const GATE_FIELDS = [
   'rev',
   'closedUntil',
   'why',
@@ -29,14 +29,14 @@ export class Gates {
   }
 
   async read(scope: GateScope): Promise<Gate> {
-    return decodeGate(await this.#redis.hmget(this.#key(scope), ...FIELDS)).gate;
+    return decodeGate(await this.#redis.hmget(this.#key(scope), ...GATE_FIELDS)).gate;
   }
 
   /** Applies an event. Gives the gate before and after it. */
   async report(scope: GateScope, event: GateEvent, now: number): Promise<{ before: Gate; after: Gate }> {
     const key = this.#key(scope);
     for (;;) {
-      const { revision, gate } = decodeGate(await this.#redis.hmget(key, ...FIELDS));
+      const { revision, gate } = decodeGate(await this.#redis.hmget(key, ...GATE_FIELDS));
       const after = reduceGate(gate, event, now);
       if (after === gate) return { before: gate, after };
       const forgetMs = FORGET_MS + Math.max(0, after.closedUntil - now);
@@ -50,7 +50,7 @@ export class Gates {
   }
 }
 
-function decodeGate(values: readonly (string | null)[]): { revision: string; gate: Gate } {
+export function decodeGate(values: readonly (string | null)[]): { revision: string; gate: Gate } {
   const [revision, closedUntil, why, probing, closures, suspect, suspectAt, changedAt] = values;
   return {
     revision: revision ?? '0',

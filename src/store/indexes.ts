@@ -1,8 +1,11 @@
 import type { Redis } from 'ioredis';
 import { CLAIM } from '../core/claim.ts';
 import type { Rate } from '../core/duration.ts';
+import type { Gate } from '../core/gate.ts';
 import { READY_BAND } from '../core/rank.ts';
+import type { TargetPolicy } from '../core/state.ts';
 import type { TargetId } from '../core/target.ts';
+import { decodeGate, GATE_FIELDS } from './gates.ts';
 import type { Keys } from './keys.ts';
 import { Script } from './script.ts';
 
@@ -10,6 +13,7 @@ const SCRIPTS = {
   dispatch: new Script('dispatch'),
   plan: new Script('plan'),
   giveBack: new Script('give-back'),
+  enter: new Script('enter'),
 };
 
 /** A target in ready is looked at again after this, in case its state has changed without anyone saying so. */
@@ -125,6 +129,27 @@ export class Indexes {
     const keys = [this.#keys.due(host), this.#keys.ready(host)];
     const [outcome, at] = await SCRIPTS.plan.run(this.#redis, keys, [target, seen, slotMs, ...moments]);
     return outcome === 'planned' ? Number(at) : undefined;
+  }
+
+  /** Takes up a claimed target for its job, and gives what may stand in the way, as it was at one moment. */
+  async enter(
+    { id, host, tenantScope }: Pick<TargetPolicy, 'id' | 'host' | 'tenantScope'>,
+    jobId: string,
+  ): Promise<{ now: number; until: number | undefined; hostGate: Gate; tenantGate: Gate }> {
+    const keys = [
+      this.#keys.due(host),
+      this.#keys.hostGate(host),
+      this.#keys.tenantGate(tenantScope),
+      this.#keys.deduplication(this.#queue, id),
+    ];
+    const args = [id, jobId, ...GATE_FIELDS];
+    const [now, until, ofHost, ofTenant] = await SCRIPTS.enter.run(this.#redis, keys, args);
+    return {
+      now: Number(now),
+      until: until === '' ? undefined : Number(until),
+      hostGate: decodeGate(ofHost as readonly (string | null)[]).gate,
+      tenantGate: decodeGate(ofTenant as readonly (string | null)[]).gate,
+    };
   }
 
   /** Gives back a claim that was not used; the target is offered again after `againInMs`. */

@@ -42,6 +42,11 @@ export class Keys {
     return `${this.#fleet}:${queue}:wait`;
   }
 
+  /** BullMQ's key that holds back another job for a target while one is waiting. */
+  deduplication(queue: string, target: TargetId): string {
+    return `${this.#fleet}:${queue}:de:${target}`;
+  }
+
   due(host: string): string {
     return `${this.#fleet}:due:${host}`;
   }

@@ -162,8 +162,8 @@ function assemble(redis: Redis, blocking: Redis, namespace: string, catalogue: (
     elapsed: () => performance.now(),
   });
   const refreshed: { listener: (target: string) => void } = { listener: () => {} };
-  const refresh = async (target: string): Promise<void> => {
-    const { outcome } = await refreshTarget.run(target);
+  const refresh = async (target: string, jobId: string): Promise<void> => {
+    const { outcome } = await refreshTarget.run(target, jobId);
     if (outcome === 'refreshed') refreshed.listener(target);
   };
   const refreshQueue = new RefreshQueue(redis, prefix);

@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
 import { RefreshQueue, startRefreshWorker } from '../../src/queue/refresh-queue.ts';
 import { connectRedis, whenReady } from '../../src/store/connection.ts';
+import { Indexes } from '../../src/store/indexes.ts';
 import { Keys } from '../../src/store/keys.ts';
 import { connect, sharedRedis } from '../support/redis.ts';
 
@@ -15,7 +16,7 @@ interface World {
   readonly queue: RefreshQueue;
   /** A producer that knows only BullMQ. */
   readonly foreign: Queue;
-  work(refresh: (target: string) => Promise<void>, slots?: number): Worker;
+  work(refresh: (target: string, jobId: string) => Promise<void>, slots?: number): Worker;
   keyCount(): Promise<number>;
   open(kind: 'commands' | 'blocking'): Redis;
 }
@@ -100,9 +101,13 @@ test('jobs run in the order in which they came', async () => {
 });
 
 test('while a target is refreshed it may be added again, and waits for its turn', async () => {
-  const { queue, work } = await setUp();
+  const { queue, work, redis, keys } = await setUp();
+  const indexes = new Indexes(redis, keys, 'refresh');
   const gate = turnstile();
-  work(gate.enter);
+  work(async (target, jobId) => {
+    await indexes.enter({ id: target, host: 'idp.example', tenantScope: 'c/tenant' }, jobId);
+    await gate.enter(target);
+  });
   await queue.add([TARGET]);
   await gate.entered(1);
   const addAgain = async (): Promise<number> => {

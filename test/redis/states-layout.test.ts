@@ -136,6 +136,7 @@ test('all keys of one script are in one slot of a cluster', async () => {
   await fleet.beginEpoch('one', 0);
   await fleet.view(1000);
   await indexes.dispatch('one', POLICY.host, { count: 1, windowMs: 1 }, 1, []);
+  await indexes.enter(POLICY, 'job');
   await indexes.plan(POLICY.host, POLICY.id, 1, 1, [1, 2]);
   await indexes.giveBack(POLICY.host, POLICY.id, 1, { count: 1, windowMs: 1 }, 1);
   const event = { kind: 'unreachable', tenant: 'a', startedAt: begun.now, code: 'x' } as const;
