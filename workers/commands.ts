@@ -35,22 +35,27 @@ async function carryOutCommand(
   context: CommandContext,
 ): Promise<OrderResult> {
   switch (command.name) {
-    case 'refresh': {
-      const order = context.order ?? (await carryOut.newOrder());
-      if (context.order === undefined) await context.keepOrder(order);
-      return carryOut.refresh(command.data, order);
-    }
+    case 'refresh':
+      return carryOut.refresh(command.data, await orderOf(carryOut, context));
     case 'pause':
       return carryOut.pause(command.data);
     case 'resume':
       return carryOut.resume(command.data);
     case 'purge':
-      return carryOut.purge(command.data);
+      return carryOut.purge(command.data, await orderOf(carryOut, context));
     case 'add':
       return tenants.add(command.data);
     case 'remove':
       return tenants.remove(command.data);
   }
+}
+
+/** When the order was given: kept with the job, so that a job that runs twice asks for the same. */
+async function orderOf(carryOut: Parts['carryOut'], { order, keepOrder }: CommandContext): Promise<number> {
+  if (order !== undefined) return order;
+  const given = await carryOut.newOrder();
+  await keepOrder(given);
+  return given;
 }
 
 /** Who ordered what, for the log. */

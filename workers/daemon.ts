@@ -1,7 +1,7 @@
 import { composeParts, type Parts, type Role } from '../src/compose/parts.ts';
 import { followChanges } from './changes.ts';
 import { startCommands } from './commands.ts';
-import { awaitRedis, createTroubleLog, startHeartbeat } from './heartbeat.ts';
+import { awaitRedis, createTroubleLog, startHeartbeat, startSayingAlive } from './heartbeat.ts';
 import { startRefreshing } from './refresh.ts';
 import { startRequests } from './requests.ts';
 import { startScheduler } from './scheduler.ts';
@@ -34,7 +34,10 @@ export async function runDaemon({ config, role, env, version }: DaemonOptions): 
   const servers = await listen(parts);
   try {
     log.info({ version, config: config.file, targets: parts.member.catalogue.size }, 'starting');
-    if (!(await awaitRedis(parts, onTrouble, stop.signal))) return 0;
+    if (!(await awaitRedis(parts, onTrouble, stop.signal))) {
+      log.info('stopped');
+      return 0;
+    }
     const running = await startServices(parts, onTrouble);
     wake = running.wake;
     await aborted(stop.signal);
@@ -73,6 +76,7 @@ async function startServices(
 ): Promise<{ wake: () => void; stop: () => Promise<void> }> {
   const { role, member, log } = parts;
   parts.refreshQueue.onError(onTrouble);
+  const alive = startSayingAlive(parts, onTrouble);
   await member.beat().catch(onTrouble);
   const heartbeat = startHeartbeat(parts, onTrouble);
   const changes = followChanges(parts, onTrouble);
@@ -91,7 +95,7 @@ async function startServices(
       log.warn('what was in flight has not ended in time: the end of its claims offers it again');
       await within(1000, Promise.all(services.map((service) => service.stop(true))));
     }
-    await heartbeat.stop();
+    await Promise.all([heartbeat.stop(), alive.stop()]);
     await within(2000, giveBackClaims(parts).catch(onTrouble));
     await within(1000, parts.refreshQueue.close());
     for (const service of services) service.disconnect();

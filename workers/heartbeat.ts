@@ -7,6 +7,18 @@ const CONNECT_AGAIN_MS = 1000;
 /** The same trouble is logged once in so long. */
 const REPEAT_LOG_MS = 10_000;
 
+/** While a beat does long work (a million targets to enlist), the fleet still has to hear that this process lives. */
+const ALIVE_MS = 3000;
+
+/** Says again and again that this process lives. */
+export function startSayingAlive({ member }: Parts, onError: (error: unknown) => void): Loop {
+  const turn = async (): Promise<number> => {
+    await member.sayAlive();
+    return ALIVE_MS;
+  };
+  return startLoop({ turn, onError });
+}
+
 /** Keeps this process a member of its fleet. */
 export function startHeartbeat(
   { member, health, metrics, memory }: Parts,

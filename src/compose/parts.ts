@@ -116,7 +116,7 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
   const tenants = new ManageTenants({
     catalogue: () => member.catalogue,
     resolve: (client, tenant) => resolveTenant(config, member.catalogue, client, tenant),
-    agrees: () => member.agrees,
+    agrees: () => member.agrees(),
     indexes,
     clock: fleet,
     orders: fleet,

@@ -43,6 +43,15 @@ type Plan = (span: Span) => Promise<number | undefined>;
 export async function attemptRefresh(begun: Begun, plan: Plan, deps: AttemptDependencies): Promise<Closing> {
   const { reason, why } = begun.decision;
   const { acquired, sentAt, requests } = await acquireToken(begun, deps);
+  if (requests === 0) {
+    // Stopped between its begin and now: nothing is counted, nothing has failed, and the end of its claim offers it again.
+    await deps.states.release(begun.target.id, begun.generation, begun.state.attempted, begun.now);
+    return {
+      outcome: 'given back',
+      reason: 'claim ended',
+      why: 'its time was over before anything was sent',
+    };
+  }
   const base = { reason, why, requests, generation: begun.generation };
   if (!acquired.ok)
     return { ...base, ...(await concludeFailure(begun, acquired.failure, sentAt, plan, deps)) };

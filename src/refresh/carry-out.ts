@@ -114,13 +114,29 @@ export class CarryOut {
     }
     const tally = new Tally();
     const all = request.all === true;
-    for await (const { entries } of this.#matching(parseSelect(request.select, { all })))
-      tally.accept(entries.length);
+    const select = parseSelect(request.select, { all });
+    for await (const { entries } of this.#matching(select)) tally.accept(entries.length);
     this.#found(request.select, tally);
     await orders.pause({ select: request.select, all, until, by: request.by ?? 'an operator' });
     await orders.announce('pauses');
     await reload();
+    await this.#takeOutOfReady(select);
     return tally.result({ until: Math.floor(until / 1000) });
+  }
+
+  /** What waits for the gate already is looked at again, and so filed as paused: it must not use up its host's pace. */
+  async #takeOutOfReady(select: ParsedSelect): Promise<void> {
+    const { indexes, clock, wake } = this.#deps;
+    for await (const { host, entries } of this.#matching(select)) {
+      const targets = targetsOf(entries);
+      const inReady = await indexes.inReady(host, targets);
+      await indexes.setDue(
+        host,
+        targets.filter((_target, i) => inReady[i]),
+        await clock.now(),
+      );
+    }
+    wake();
   }
 
   async resume(request: ResumeOrder): Promise<OrderResult> {
@@ -145,18 +161,22 @@ export class CarryOut {
     return tally.result();
   }
 
-  async purge(request: PurgeOrder): Promise<OrderResult> {
+  /** `order`: when it was given. A token that was issued since is left, so that a repeated job deletes nothing twice. */
+  async purge(request: PurgeOrder, order: number): Promise<OrderResult> {
     const { clock, indexes, states, memory, orders, wake } = this.#deps;
     const tally = new Tally();
     for await (const { host, entries } of this.#matching(
       parseSelect(request.select, { all: request.all === true }),
     )) {
+      const known = await states.read(targetsOf(entries));
       await Promise.all(
-        entries.map(async ({ target }) => {
+        entries.map(async ({ target }, i) => {
+          tally.accept();
+          const state = known[i] as TargetState;
+          if (state.generation >= order && state.expiresAt > 0) return;
           await states.erase(target, false);
           memory.forgetToken(target);
           await orders.announce(`purge ${target}`);
-          tally.accept();
         }),
       );
       await indexes.setDue(host, targetsOf(entries), await clock.now());

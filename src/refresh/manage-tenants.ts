@@ -20,7 +20,7 @@ export interface ManageTenantsDependencies {
   /** The tenant as it stands in ids. Throws `NOT_FOUND` for an unknown client, `COMMAND_REFUSED` for an impossible tenant. */
   readonly resolve: (client: string, tenant: string) => string;
   /** Whether all live processes have the same configuration. */
-  readonly agrees: () => boolean;
+  readonly agrees: () => Promise<boolean>;
   readonly indexes: IndexesPort;
   readonly clock: ClockPort;
   readonly orders: TenantOrdersPort;
@@ -38,10 +38,9 @@ export class ManageTenants {
   }
 
   async add(request: AddOrder): Promise<OrderResult> {
-    const { catalogue, reconciler, wake } = this.#deps;
+    const { catalogue, wake } = this.#deps;
     const before = catalogue().size;
     await this.#override('add', request);
-    await reconciler.enlist({ retryParked: false });
     wake();
     const tally = new Tally();
     tally.accept(Math.max(0, catalogue().size - before));
@@ -75,13 +74,13 @@ export class ManageTenants {
   /** An operator's word that what the configuration no longer names is meant to go. */
   async #removeAbsent(client: string): Promise<OrderResult> {
     const { agrees, reconciler, orders } = this.#deps;
-    if (!agrees()) {
+    if (!(await agrees())) {
       throw new EvertokenError(
         'COMMAND_REFUSED',
         'the live processes have different configurations, so it is open what is absent; `evertoken status` shows them',
       );
     }
-    const { removed } = await reconciler.removeAbsent(client);
+    const { removed } = await reconciler.removeAbsent(agrees, client);
     const own = removed.filter((target) => target.startsWith(`${client}/`));
     if (own.length === 0) {
       throw new EvertokenError(

@@ -72,6 +72,8 @@ export class Member {
   #view: FleetView = { now: 0, epoch: '', processes: [] };
   #pauses: readonly { readonly matches: Select; readonly until: number }[] = [];
   #unsavedTokens = false;
+  /** The catalogue whose targets are all managed. */
+  #enlisted: CataloguePort | undefined;
 
   constructor(deps: MemberDependencies) {
     this.#deps = deps;
@@ -102,13 +104,19 @@ export class Member {
     this.#unsavedTokens = true;
   }
 
-  /** One heartbeat, and whatever it shows to be necessary. Throws when Redis does not answer. */
-  async beat(): Promise<void> {
+  /** Says that this process lives, and hears who else does. */
+  async sayAlive(): Promise<void> {
     const { id, fleet } = this.#deps;
     this.#view = await fleet.heartbeat({ id, configHash: this.#catalogue.hash });
+  }
+
+  /** One heartbeat, and whatever it shows to be necessary. Throws when Redis does not answer. */
+  async beat(): Promise<void> {
+    await this.sayAlive();
     this.#beats += 1;
     if (this.#view.epoch === '' || this.#view.epoch !== this.#epoch) await this.#join(this.#view.epoch);
     else await this.#recover();
+    await this.#enlist();
     if (this.#beats % RELOAD_EVERY_BEATS === 0) await this.reload();
     if (this.#beats % PRUNE_EVERY_BEATS === 0) this.#deps.reconciler.prune(this.#view.now);
     if (this.#deps.schedules && this.#beats % REMOVE_EVERY_BEATS === 0) await this.#removeAbsent();
@@ -119,30 +127,55 @@ export class Member {
     const lost = this.#epoch !== '';
     const epoch = current === '' ? (await fleet.beginEpoch(newEpochId(), lost ? GRACE_MS : 0)).id : current;
     // Requests and tokens first: once targets are enlisted, anyone may claim them.
-    const restored = await reconciler.restore('everything');
-    this.#unsavedTokens = false;
+    const restored = await this.#restore('everything');
     this.#runId = await fleet.serverRunId();
-    await this.reload();
+    this.#enlisted = undefined;
+    await this.#readShared();
     await fleet.publishLimits();
+    const catalogue = this.#catalogue;
     const enlisted = schedules ? await reconciler.enlist({ retryParked: !lost }) : undefined;
+    this.#enlisted = catalogue;
     this.#epoch = epoch;
     events.joined({ epoch, lost, enlisted, restored });
   }
 
   /** After a gap: what was acquired meanwhile; after a restart of the server, whose file may be old, everything. */
   async #recover(): Promise<void> {
-    const { fleet, reconciler, events } = this.#deps;
+    const { fleet, events } = this.#deps;
     const runId = await fleet.serverRunId();
     const restarted = runId !== this.#runId;
     if (!restarted && !this.#unsavedTokens) return;
-    const restored = await reconciler.restore(restarted ? 'everything' : 'unsaved');
-    this.#unsavedTokens = false;
+    const restored = await this.#restore(restarted ? 'everything' : 'unsaved');
     this.#runId = runId;
     events.restored(restored);
   }
 
-  /** Reads the tenants and pauses that the fleet shares. */
+  async #restore(what: 'everything' | 'unsaved'): Promise<number> {
+    // Cleared first: a token that cannot be saved meanwhile has to be given back by the next beat.
+    this.#unsavedTokens = false;
+    try {
+      return await this.#deps.reconciler.restore(what);
+    } catch (error) {
+      this.#unsavedTokens = true;
+      throw error;
+    }
+  }
+
+  /** What is configured and not yet managed; again with every beat until it has been done. */
+  async #enlist(): Promise<void> {
+    const catalogue = this.#catalogue;
+    if (!this.#deps.schedules || this.#epoch === '' || this.#enlisted === catalogue) return;
+    await this.#deps.reconciler.enlist({ retryParked: false });
+    this.#enlisted = catalogue;
+  }
+
+  /** Reads the tenants and pauses that the fleet shares, and begins to manage what is new. */
   async reload(): Promise<void> {
+    await this.#readShared();
+    await this.#enlist();
+  }
+
+  async #readShared(): Promise<void> {
     const { fleet, buildCatalogue } = this.#deps;
     const [overrides, pauses] = await Promise.all([fleet.tenantOverrides(), fleet.pauses(this.#view.now)]);
     const operations = [...overrides].map(([scope, { op }]) => [scope, op] as const).sort();
@@ -158,15 +191,16 @@ export class Member {
     });
   }
 
-  /** Whether all live processes have the same configuration, as removals need it. */
-  get agrees(): boolean {
+  /** Asks whether all live processes have the same configuration, as removals need it. */
+  async agrees(): Promise<boolean> {
+    await this.sayAlive();
     return this.#view.processes.every(({ configHash }) => configHash === this.#catalogue.hash);
   }
 
   async #removeAbsent(): Promise<void> {
-    if (this.#beats < this.#removeAtBeat || !this.agrees) return;
+    if (this.#beats < this.#removeAtBeat || !(await this.agrees())) return;
     await this.#deps.fleet.dropOtherLimits();
-    const removals = await this.#deps.reconciler.removeAbsent();
+    const removals = await this.#deps.reconciler.removeAbsent(() => this.agrees());
     if (removals.awaitingConfirmation.size > 0) this.#removeAtBeat = this.#beats + REMOVE_AGAIN_AFTER_BEATS;
     this.#deps.events.removals(removals);
   }

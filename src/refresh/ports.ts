@@ -89,6 +89,7 @@ export interface IndexesPort {
   enlist(host: string, entries: readonly Due[]): Promise<void>;
   setDue(host: string, targets: readonly TargetId[], dueAt: number): Promise<void>;
   remove(host: string, targets: readonly TargetId[]): Promise<void>;
+  inReady(host: string, targets: readonly TargetId[]): Promise<boolean[]>;
   hosts(): Promise<string[]>;
   count(host: string): Promise<number>;
   scan(host: string): AsyncIterable<readonly Due[]>;

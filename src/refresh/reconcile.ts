@@ -152,10 +152,11 @@ export class Reconciler {
   }
 
   /**
-   * Ends the management of what is no longer configured. The caller has made sure that every live process has
-   * the same configuration. `confirmed`: a client for which an operator has confirmed it, however many they are.
+   * Ends the management of what is no longer configured. `agreed` asks whether every live process has the same
+   * configuration: once more after the index was looked through, since one may have come meanwhile. `confirmed`: a
+   * client for which an operator has confirmed it, however many they are.
    */
-  async removeAbsent(confirmed?: string): Promise<Removals> {
+  async removeAbsent(agreed: () => Promise<boolean>, confirmed?: string): Promise<Removals> {
     const { indexes, catalogue } = this.#deps;
     // A target may be seen twice: in the index of the host that it has left, or by a scan.
     const managed = new Map<string, Set<TargetId>>();
@@ -177,6 +178,7 @@ export class Reconciler {
         }
       }
     }
+    if (absent.size === 0 || !(await agreed())) return { removed: [], awaitingConfirmation: new Map() };
     return this.#remove(managed, absent, confirmed);
   }
 
@@ -198,9 +200,12 @@ export class Reconciler {
       // Moved to another host is not removed: only the old index has to forget it.
       const dropped = waits ? entries.filter((entry) => !isGone(entry)) : entries;
       for (let start = 0; start < dropped.length; start += CHUNK) {
-        await Promise.all(
-          dropped.slice(start, start + CHUNK).map(({ host, target }) => this.drop(host, target)),
+        const chunk = dropped.slice(start, start + CHUNK);
+        // Configured meanwhile (an operator's add): then it is no longer absent.
+        const absentStill = chunk.filter(
+          ({ host, target }) => this.#deps.catalogue().get(target)?.host !== host,
         );
+        await Promise.all(absentStill.map(({ host, target }) => this.drop(host, target)));
       }
     }
     return { removed, awaitingConfirmation };

@@ -247,3 +247,14 @@ describe('what operators have ordered for all', () => {
     expect(member.pausedUntil('crm/contoso/graph')).toBe(NOW + 3);
   });
 });
+
+describe('a tenant that an operator has added', () => {
+  it('is enlisted with the next reading, and again until that has succeeded', async () => {
+    const { member, redis, beats } = scene();
+    await beats(1);
+    redis.overrides = { 'c/new': 'add' };
+    redis.fails = 'enlist';
+    await expect(member.reload()).rejects.toThrow('no answer');
+    expect(await beats(2)).toEqual(['enlist']);
+  });
+});

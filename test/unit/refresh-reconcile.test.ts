@@ -72,8 +72,10 @@ function scene(configured: Hosts, managed: Hosts, known: Record<string, Partial<
     memory,
     draw: () => 0.5,
   });
-  return { reconciler, memory, done };
+  return { reconciler, memory, done, configure: (id: string, host: string) => hostOf.set(id, host) };
 }
+
+const AGREED = async (): Promise<boolean> => true;
 
 describe('targets that the configuration no longer names', () => {
   test.each<[gone: number, of: number, removed: boolean]>([
@@ -88,7 +90,7 @@ describe('targets that the configuration no longer names', () => {
     [100, 100, false],
   ])('%i of %i: removed without a confirmation: %j', async (gone, of, removed) => {
     const { reconciler, done } = scene({ h: many('c', of - gone) }, { h: many('c', of) });
-    const removals = await reconciler.removeAbsent();
+    const removals = await reconciler.removeAbsent(AGREED);
     const absent = many('c', gone, of - gone);
     expect(removals.removed).toEqual(removed ? absent : []);
     expect([...removals.awaitingConfirmation]).toEqual(removed ? [] : [['c', gone]]);
@@ -100,27 +102,27 @@ describe('targets that the configuration no longer names', () => {
   it('are counted client by client: one that loses many does not hold up one that loses few', async () => {
     const configured = { h: [...many('few', 9), ...many('many', 5)] };
     const { reconciler } = scene(configured, { h: [...many('few', 10), ...many('many', 10)] });
-    const removals = await reconciler.removeAbsent();
+    const removals = await reconciler.removeAbsent(AGREED);
     expect(removals.removed).toEqual(['few/tenant-9/graph']);
     expect([...removals.awaitingConfirmation]).toEqual([['many', 5]]);
   });
 
   it('are not looked for where there are none', async () => {
     const { reconciler, done } = scene({ h: many('c', 3) }, { h: many('c', 3) });
-    expect(await reconciler.removeAbsent()).toEqual({ removed: [], awaitingConfirmation: new Map() });
+    expect(await reconciler.removeAbsent(AGREED)).toEqual({ removed: [], awaitingConfirmation: new Map() });
     expect(done).toEqual([]);
   });
 
   it('wait for a confirmation when nothing is configured at all', async () => {
     const { reconciler, done } = scene({}, { h: many('c', 3) });
-    expect([...(await reconciler.removeAbsent()).awaitingConfirmation]).toEqual([['c', 3]]);
+    expect([...(await reconciler.removeAbsent(AGREED)).awaitingConfirmation]).toEqual([['c', 3]]);
     expect(done).toEqual([]);
   });
 
   it('go when an operator has confirmed it, for that client alone', async () => {
     const configured = { h: [...many('a', 1), ...many('b', 1)] };
     const { reconciler } = scene(configured, { h: [...many('a', 3), ...many('b', 3)] });
-    const removals = await reconciler.removeAbsent('b');
+    const removals = await reconciler.removeAbsent(AGREED, 'b');
     expect(removals.removed).toEqual(many('b', 2, 1));
     expect([...removals.awaitingConfirmation]).toEqual([['a', 2]]);
   });
@@ -130,7 +132,7 @@ describe('targets that the configuration no longer names', () => {
     const accessToken = new Secret('x');
     const times = { issuedAt: NOW, expiresAt: NOW + HOUR };
     memory.rememberToken('c/tenant-9/graph', { accessToken, tokenType: 'Bearer', ...times, generation: 1 });
-    await reconciler.removeAbsent();
+    await reconciler.removeAbsent(AGREED);
     expect(memory.live(NOW, 1).size).toBe(0);
   });
 });
@@ -139,20 +141,20 @@ describe('targets that have moved to another host', () => {
   it('are forgotten by the old one, and keep their tokens, however many they are', async () => {
     const ids = many('c', 4);
     const { reconciler, done } = scene({ new: ids }, { new: ids, old: ids });
-    expect((await reconciler.removeAbsent()).removed).toEqual([]);
+    expect((await reconciler.removeAbsent(AGREED)).removed).toEqual([]);
     expect(done.toSorted()).toEqual(ids.map((id) => `remove old ${id}`));
   });
 
   it('do not make the share of what is gone look smaller', async () => {
     const { reconciler } = scene({ new: many('c', 70) }, { new: many('c', 70), old: many('c', 100) });
-    const removals = await reconciler.removeAbsent();
+    const removals = await reconciler.removeAbsent(AGREED);
     expect([...removals.awaitingConfirmation]).toEqual([['c', 30]]);
     expect(removals.removed).toEqual([]);
   });
 
   it('are forgotten by the old one also while others of their client wait for a confirmation', async () => {
     const { reconciler, done } = scene({ new: many('c', 2) }, { new: many('c', 2), old: many('c', 4) });
-    await reconciler.removeAbsent();
+    await reconciler.removeAbsent(AGREED);
     expect(done.toSorted()).toEqual(many('c', 2).map((id) => `remove old ${id}`));
   });
 });
@@ -192,5 +194,23 @@ describe('targets that are enlisted', () => {
     const { reconciler, done } = scene({ h: [id] }, { h: managed ? [id] : [] }, { [id]: state });
     await reconciler.enlist({ retryParked });
     expect(done).toEqual(expected);
+  });
+});
+
+describe('while the index is looked through', () => {
+  it('a target that is configured again stays, with its token', async () => {
+    const { reconciler, done, configure } = scene({ h: many('c', 9) }, { h: many('c', 10) });
+    const agreed = async (): Promise<boolean> => {
+      configure('c/tenant-9/graph', 'h');
+      return true;
+    };
+    expect((await reconciler.removeAbsent(agreed)).removed).toEqual([]);
+    expect(done).toEqual([]);
+  });
+
+  it('a process that comes with another configuration keeps everything', async () => {
+    const { reconciler, done } = scene({ h: many('c', 9) }, { h: many('c', 10) });
+    expect((await reconciler.removeAbsent(async () => false)).removed).toEqual([]);
+    expect(done).toEqual([]);
   });
 });
