@@ -129,9 +129,14 @@ function onSignals(stop: AbortController, log: Parts['log']): () => void {
     log.info({ signal }, 'stopping: what is in flight may end');
     stop.abort();
   };
+  // Its default would end the process in the middle of its work.
+  const onHangUp = (): void =>
+    log.warn('SIGHUP is ignored: this version does not reload its configuration; restart it');
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
+  process.on('SIGHUP', onHangUp);
   return () => {
+    process.off('SIGHUP', onHangUp);
     process.off('SIGTERM', onSignal);
     process.off('SIGINT', onSignal);
   };

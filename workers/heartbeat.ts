@@ -28,9 +28,14 @@ export function startHeartbeat(
     health.turned();
     metrics.unsavedTokens.set(memory.unsavedCount);
     await member.beat();
+    health.succeeded('heartbeat-failing');
     return BEAT_MS;
   };
-  return startLoop({ turn, onError: (error) => onError(error), afterErrorMs: BEAT_MS / 2 });
+  const onFailure = (error: unknown): void => {
+    health.failed('heartbeat-failing');
+    onError(error);
+  };
+  return startLoop({ turn, onError: onFailure, afterErrorMs: BEAT_MS / 2 });
 }
 
 /** Logs trouble that comes again and again once in a while, by its message. */

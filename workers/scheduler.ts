@@ -12,7 +12,7 @@ const NOT_JOINED_MS = 100;
 
 /** Runs a dispatcher for every host of the configuration. */
 export function startScheduler(parts: Parts, onError: (error: unknown) => void): Scheduler {
-  const { log, member, states, indexes, refreshQueue, draw } = parts;
+  const { log, health, member, states, indexes, refreshQueue, draw } = parts;
   const loops: Loop[] = [];
   for (const [host] of member.catalogue.hosts()) {
     const dispatcher = new Dispatcher(host, {
@@ -24,13 +24,18 @@ export function startScheduler(parts: Parts, onError: (error: unknown) => void):
       epoch: () => member.epoch,
       draw,
     });
-    loops.push(startLoop({ turn: () => takeStep(dispatcher, host), onError }));
+    const onFailure = (error: unknown): void => {
+      health.failed('dispatch-failing');
+      onError(error);
+    };
+    loops.push(startLoop({ turn: () => takeStep(dispatcher, host), onError: onFailure }));
   }
 
   async function takeStep(dispatcher: Dispatcher, host: string): Promise<number> {
     const limits = member.catalogue.hosts().get(host);
     if (member.epoch === '' || limits === undefined) return NOT_JOINED_MS;
     const step = await dispatcher.step(limits.perHost);
+    health.succeeded('dispatch-failing');
     if (step.outcome === 'epoch lost') {
       // The next heartbeat begins a new epoch, or learns of the one that another process has begun.
       log.debug({ host }, 'Redis does not know this epoch');

@@ -1,4 +1,4 @@
-import { type Job, Queue, Worker } from 'bullmq';
+import { type Job, Queue, UnrecoverableError, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { isTarget, type TargetId } from '../core/target.ts';
 import { overrideRetention } from './retention.ts';
@@ -85,8 +85,11 @@ export function startRefreshWorker(
   const processor = async (job: Job<RefreshJob>): Promise<void> => {
     overrideRetention(job);
     const target: unknown = job.data?.target;
-    if (typeof target !== 'string' || !isTarget(target))
-      throw new Error('expected data { target: client/tenant/resource }');
+    if (typeof target !== 'string' || !isTarget(target)) {
+      throw new UnrecoverableError('expected data { target: client/tenant/resource }');
+    }
+    // Whatever attempts a job of others brings: the index is the one owner of retries.
+    if ((job.opts.attempts ?? 1) > 1) throw new UnrecoverableError('expected attempts: 1');
     await refresh(target, job.id ?? '');
   };
   return new Worker(REFRESH_QUEUE, processor, {

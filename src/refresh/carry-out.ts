@@ -2,6 +2,7 @@ import { decide } from '../core/decide.ts';
 import { EvertokenError } from '../core/errors.ts';
 import type { TargetState } from '../core/state.ts';
 import { type ParsedSelect, parseSelect, type TargetId } from '../core/target.ts';
+import { PAUSED_LOOK_MS } from './dispatch.ts';
 import { type Matched, matchManaged } from './match.ts';
 import type { Memory } from './memory.ts';
 import {
@@ -154,7 +155,8 @@ export class CarryOut {
     const tally = new Tally();
     for await (const { host, entries } of this.#matching(parseSelect(request.select, { all: true }))) {
       tally.accept(entries.length);
-      const held = entries.filter(({ dueAt }) => dueAt === pause.until).map(({ target }) => target);
+      // Those that were held are looked at every while; the others are told by their state that it is not yet time.
+      const held = entries.filter(({ dueAt }) => dueAt <= now + PAUSED_LOOK_MS).map(({ target }) => target);
       await indexes.setDue(host, held, now);
     }
     wake();

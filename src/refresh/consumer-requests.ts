@@ -1,4 +1,6 @@
-import { hasLiveToken, isWanted } from '../core/state.ts';
+import { withinWindow } from '../core/guard.ts';
+import { plannedRequests } from '../core/plan.ts';
+import { hasLiveToken, isWanted, type TargetPolicy, type TargetState } from '../core/state.ts';
 import { isTarget, type TargetId } from '../core/target.ts';
 import type { CataloguePort, ClockPort, IndexesPort, StatesPort } from './ports.ts';
 
@@ -39,6 +41,7 @@ export async function answerConsumer(
     return hasLiveToken(state, now) && !(await deps.tokenExists(target.id));
   });
   if (wants !== undefined) {
+    if (usedUp(state, target, now)) return 'ignored';
     const { outcome } = await deps.states.want(target.id, wants, 0, state.generation);
     if (outcome !== 'wanted') return 'ignored';
   } else if (
@@ -66,4 +69,13 @@ async function reasonToWant(
       ? 'by a consumer: rejected by the resource'
       : undefined;
   return reason === 'missing' && (await keyIsGone()) ? 'by a consumer: the token key is gone' : undefined;
+}
+
+/**
+ * Consumers may use up half of the requests that a plan may: a resource that rejects every token, for a reason of its
+ * own, must not leave the plan without any. The operators' one is not touched either.
+ */
+function usedUp({ requestLog }: TargetState, { identical }: TargetPolicy, now: number): boolean {
+  const most = Math.max(1, Math.floor(plannedRequests(identical.count) / 2));
+  return withinWindow(requestLog, identical.windowMs, now).length >= most;
 }

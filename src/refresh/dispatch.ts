@@ -35,6 +35,8 @@ const IDLE_MS = 500;
 /** Never more than about two seconds of work in the queue. */
 const QUEUE_SECONDS = 2;
 const MOST_QUEUED = 2000;
+/** What is paused is looked at again: the pause may have been shortened or ended without this process hearing of it. */
+export const PAUSED_LOOK_MS = 30_000;
 /** A target that this process does not know is left to one that does. */
 const UNKNOWN_AGAIN_MS = 5000;
 
@@ -82,7 +84,8 @@ export class Dispatcher {
     const policy = this.#deps.catalogue().get(target);
     if (policy === undefined) return waitUntil(now + UNKNOWN_AGAIN_MS);
     const pausedUntil = this.#deps.pausedUntil(target);
-    if (pausedUntil !== undefined && pausedUntil > now) return waitUntil(pausedUntil);
+    if (pausedUntil !== undefined && pausedUntil > now)
+      return waitUntil(Math.min(pausedUntil, now + PAUSED_LOOK_MS));
     const decision = decide(state, policy, now);
     if (decision.act === 'wait')
       return waitUntil(Math.max(now + 1, candidates(decision.until, [this.#deps.draw(), 0])[0]));

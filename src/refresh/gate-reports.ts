@@ -47,6 +47,8 @@ export function gateReports(
     ];
   }
   if (isThrottling) return [{ scope: host, event: throttled(true) }];
-  if (failure.kind !== 'transient') return [];
+  // A proxy's page or an odd body of a 200 is trouble, but of a host that is there.
+  const isDown = failure.answeredBy === 'nobody' || (failure.status ?? 0) >= 500 || failure.status === 408;
+  if (failure.kind !== 'transient' || !isDown) return [];
   return [{ scope: host, event: { kind: 'unreachable', tenant, startedAt, code: failure.code } }];
 }

@@ -3,10 +3,16 @@ import { eventually } from '../support/eventually.ts';
 import { fleet, mockClient, startMockIdp } from '../support/fleet.ts';
 import { connect, sharedRedis } from '../support/redis.ts';
 
-async function running() {
+async function running(limits = '{ perHost: 50/s, perTenant: 5/s, identical: 20/5m }') {
   const { url, namespace } = sharedRedis();
   const idp = await startMockIdp('--lifetime', '1h');
-  const daemons = fleet({ redisUrl: url, namespace, idpUrl: idp.url, clients: mockClient(idp.url, 1) });
+  const daemons = fleet({
+    redisUrl: url,
+    namespace,
+    idpUrl: idp.url,
+    clients: mockClient(idp.url, 1),
+    limits,
+  });
   const redis = connect(url);
   const key = `${namespace}:token:demo/t0/graph`;
   const generation = async (): Promise<number> =>
@@ -73,4 +79,21 @@ test('each new token is announced with its target and generation', { timeout: 30
   subscriber.disconnect();
   expect(message).toBe(`demo/t0/graph ${await generation()}`);
   expect((await daemon.stop()).code).toBe(0);
+});
+
+test('a resource that rejects every token leaves requests for the plan and for operators', {
+  timeout: 30_000,
+}, async () => {
+  const { generation, ask, idp, daemon } = await running(
+    '{ perHost: 50/s, perTenant: 5/s, identical: 9/5m }',
+  );
+  // Half of the eight that a plan may use are the consumers' at the most.
+  for (let expected = 2; expected <= 4; expected++) {
+    const current = await generation();
+    await ask({ reason: 'rejected', generation: String(current) });
+    await eventually(async () => (await generation()) > current, `request ${expected}`);
+  }
+  for (let i = 0; i < 20; i++) await ask({ reason: 'rejected', generation: String(await generation()) });
+  await daemon.stop();
+  expect(await idp.requests()).toHaveLength(4);
 });

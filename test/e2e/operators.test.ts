@@ -63,6 +63,24 @@ test('what is paused is not refreshed, keeps its token, and goes on when it is r
   expect((await daemon.stop()).code).toBe(0);
 });
 
+test('a pause that was shortened is ended by resume as any other', { timeout: 30_000 }, async () => {
+  const { order, exists, redis, namespace, idp, daemon } = await running(1);
+  await order('pause', { select: 'demo/t0/graph', until: '2h' });
+  await order('purge', { select: 'demo/t0/graph' });
+  const due = `{${namespace}}:due:${new URL(idp.url).host}`;
+  const now = async (): Promise<number> => Number((await redis.time())[0]) * 1000;
+  await eventually(
+    async () => Number(await redis.zscore(due, 'demo/t0/graph')) > (await now()) + 5000,
+    'it is held',
+  );
+  await order('pause', { select: 'demo/t0/graph', until: '1m' });
+
+  await order('resume', { select: 'demo/t0/graph' });
+
+  await eventually(() => exists('t0'), 'it is refreshed', 5000);
+  expect((await daemon.stop()).code).toBe(0);
+});
+
 test('tenants that are added are served, survive a restart, and go with their tokens when they are removed', {
   timeout: 40_000,
 }, async () => {

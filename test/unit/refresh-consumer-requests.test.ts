@@ -25,7 +25,10 @@ function fleet(changes: Partial<TargetState>, { keyThere = true } = {}) {
   let state: TargetState = { ...EMPTY_STATE, ...changes };
   const done: string[] = [];
   const catalogue: Pick<CataloguePort, 'get'> = {
-    get: (id) => (id === ID ? ({ id, host: 'idp.example:443' } as Target) : undefined),
+    get: (id) =>
+      id === ID
+        ? ({ id, host: 'idp.example:443', identical: { count: 9, windowMs: 300_000 } } as Target)
+        : undefined,
   };
   const states: Pick<StatesPort, 'read' | 'want'> = {
     read: async (ids) => ids.map(() => state),

@@ -106,6 +106,11 @@ describe('a target that has come due', () => {
     expect(await fileOf('c/never/r', { paused })).toMatchObject({ as: 'ready' });
   });
 
+  it('though paused for long is looked at every while, for the pause may be shortened or ended', async () => {
+    const paused = { 'c/due/r': NOW + 7_200_000 };
+    expect(await fileOf('c/due/r', { paused })).toMatchObject({ as: 'wait', score: NOW + 30_000 });
+  });
+
   it('is filed once, with the next step', async () => {
     const { dispatcher, filed } = scene({ answers: [{ due: due('c/due/r', 'c/parked/r') }] });
     for (let i = 0; i < 3; i++) await dispatcher.step(RATE);
