@@ -19,12 +19,17 @@ export function startCommands(parts: Parts): Service {
       log.info({ command: command.name, ...describeCommand(command), ...result }, 'command carried out');
       return result;
     },
-    { connection, prefix: keys.queuePrefix },
+    {
+      connection,
+      prefix: keys.queuePrefix,
+      onTrouble: (error, job) => log.warn({ job, error }, 'command interrupted'),
+    },
   );
   worker.on('error', (error) => log.debug({ error }, 'commands queue'));
   worker.on('failed', (job, error) => {
-    metrics.commands.inc({ name: isCommandName(job?.name) ? job.name : 'unknown', outcome: 'refused' });
-    log.warn({ job: job?.id, reason: error.message }, 'command refused');
+    const outcome = error.message.startsWith('COMMAND_FAILED: ') ? 'failed' : 'refused';
+    metrics.commands.inc({ name: isCommandName(job?.name) ? job.name : 'unknown', outcome });
+    log.warn({ job: job?.id, reason: error.message }, `command ${outcome}`);
   });
   return { stop: (force) => worker.close(force), disconnect: () => connection.disconnect() };
 }

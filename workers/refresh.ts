@@ -10,16 +10,15 @@ export function startRefreshing(parts: Parts, slots: number): Service {
   const connection = parts.openBlocking('refresh');
   const worker = startRefreshWorker(
     async (id, jobId) => {
-      try {
-        const report = await refreshTarget.run(id, jobId);
-        reportRefresh(report, member.catalogue.get(id), log, metrics);
-      } catch (error) {
+      const run = refreshTarget.run(id, jobId);
+      const report = await run.catch((error: unknown) => {
         // Redis has failed in the middle. The claim's end offers the target again; a token is in memory until then.
         member.noteUnsaved();
         log.warn({ target: id, error }, 'refresh interrupted');
         // What a failed job keeps in Redis has to be free of what the error may hold.
         throw new EvertokenError('REDIS_UNREACHABLE', 'Redis failed during the refresh; see the log');
-      }
+      });
+      reportRefresh(report, member.catalogue.get(id), log, metrics);
     },
     { connection, prefix: keys.queuePrefix, slots: usableSlots(slots, member.catalogue.hosts().size) },
   );

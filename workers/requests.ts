@@ -5,7 +5,7 @@ import type { Service } from './service.ts';
 
 /** Answers what consumers ask in the `requests` stream. */
 export function startRequests(parts: Parts, wake: () => void, onError: (error: unknown) => void): Service {
-  const { member, states, indexes, fleet, metrics, redis, keys } = parts;
+  const { member, states, indexes, fleet, metrics } = parts;
   const connection = parts.openBlocking('requests');
   connection.on('error', () => {});
   const stream = parts.requestsStream(connection);
@@ -14,7 +14,7 @@ export function startRequests(parts: Parts, wake: () => void, onError: (error: u
     states,
     indexes,
     clock: fleet,
-    tokenExists: async (target) => (await redis.exists(keys.token(target))) === 1,
+    tokenExists: (target) => states.hasTokenKey(target),
     wake,
   };
   const turn = async (): Promise<number> => {

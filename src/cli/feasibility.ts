@@ -1,9 +1,9 @@
 import type { Client } from '../core/client.ts';
-import { formatDuration, type Rate } from '../core/duration.ts';
+import { formatDuration, perSecond, type Rate } from '../core/duration.ts';
 import { PLAN_AT_MOST, plannedRequests, type RefreshWindow, refreshWindow } from '../core/plan.ts';
 
 /** More than this of a limit is not planned with: retries, orders and catching up after an outage need the rest. */
-export const USABLE_SHARE = 0.8;
+const USABLE_SHARE = 0.8;
 
 /** What one client asks of its endpoint when all is well. */
 export interface ClientDemand {
@@ -33,9 +33,7 @@ export interface HostDemand {
   readonly fits: boolean;
 }
 
-export const perSecond = ({ count, windowMs }: Rate): number => (1000 * count) / windowMs;
-
-export const fits = (requestsPerSecond: number, limitPerSecond: number): boolean =>
+const fits = (requestsPerSecond: number, limitPerSecond: number): boolean =>
   requestsPerSecond <= USABLE_SHARE * limitPerSecond;
 
 /** Each target is refreshed once in the mean point of its window. */

@@ -56,10 +56,17 @@ export async function standingOf(
 
 /** Until when a target is paused; undefined: it is not. */
 export function pausedUntil(pauses: readonly Pause[], id: TargetId): number | undefined {
-  const ends = pauses
-    .filter(({ select, all }) => parseSelect(select, { all }).matches(id))
-    .map(({ until }) => until);
+  const ends = pauses.filter((pause) => matches(pause, id)).map(({ until }) => until);
   return ends.length === 0 ? undefined : Math.max(...ends);
+}
+
+/** A pause that cannot be read, because another version wrote it, say, holds nothing back in a daemon either. */
+function matches({ select, all }: Pause, id: TargetId): boolean {
+  try {
+    return parseSelect(select, { all }).matches(id);
+  } catch {
+    return false;
+  }
 }
 
 /** The processes that live. */

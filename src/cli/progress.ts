@@ -46,7 +46,7 @@ export class Progress {
 }
 
 /** One target's end in one line. */
-export function describeOutcome(outcome: AwaitedOutcome): string {
+function describeOutcome(outcome: AwaitedOutcome): string {
   return outcome.outcome === 'refreshed'
     ? `${outcome.target} refreshed, generation ${outcome.generation}`
     : `${outcome.target} failed: ${outcome.failure.code}`;

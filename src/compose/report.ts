@@ -1,6 +1,5 @@
 import type { Target } from '../core/client.ts';
-import { advice } from '../core/failure.ts';
-import { parseTarget } from '../core/target.ts';
+import { advice, codeLabel } from '../core/failure.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { MemberEvents } from '../refresh/member.ts';
@@ -16,14 +15,15 @@ export function reportRefresh(
   log: Logger,
   metrics: Metrics,
 ): void {
-  const { client } = parseTarget(report.target);
+  // A job may name anything; only what is configured becomes a label.
+  const client = target?.client.name ?? 'unknown';
   metrics.refreshes.inc({ client, outcome: report.outcome, reason: report.reason });
   if (target !== undefined && report.requests > 0) {
     metrics.requests.inc({ host: target.host }, report.requests);
     metrics.duration.observe({ host: target.host }, report.durationMs / 1000);
   }
   if (report.failure !== undefined)
-    metrics.failures.inc({ client, kind: report.failure.kind, code: report.failure.code });
+    metrics.failures.inc({ client, kind: report.failure.kind, code: codeLabel(report.failure.code) });
   if (report.outcome === 'refreshed' && report.lifeLeft !== undefined)
     metrics.lifeLeft.observe(report.lifeLeft);
   const line = {

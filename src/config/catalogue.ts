@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Client, Resource, Target } from '../core/client.ts';
-import type { Rate } from '../core/duration.ts';
+import { perSecond, type Rate } from '../core/duration.ts';
 import { formatTarget, isTenant, type TargetId } from '../core/target.ts';
 import { fingerprint, hostOf, normaliseTenant, parametersKey, tenantProblem, tokenUrl } from './wire.ts';
 
@@ -116,8 +116,6 @@ function tenantsByClient(clients: readonly Client[], overrides: Overrides): Map<
   }
   return tenants;
 }
-
-const perSecond = ({ count, windowMs }: Rate): number => (count / windowMs) * 1000;
 
 function hashOf(entries: readonly Entry[]): string {
   const hash = createHash('sha256');

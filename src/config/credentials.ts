@@ -1,20 +1,14 @@
-import { readFileSync } from 'node:fs';
 import type { SecretSource } from '../core/client.ts';
 import { Secret } from '../core/secret.ts';
 import { type Environment, findSecret, nameVariable, remedy } from '../credentials/source.ts';
 import type { Config } from './config.ts';
-import { type Finding, type Problem, placeFindings, type Report } from './diagnostics.ts';
-import { type Path, readDocument } from './document.ts';
+import type { Finding, Report } from './diagnostics.ts';
+import type { Path } from './document.ts';
 
 /**
  * Whether every client's credentials can be read now, in the environment that was given. For commands that use
  * them: an operator's shell, where a token is only looked at, need not have the secrets. Empty when all is well.
  */
-export function checkCredentials(config: Config, env: Environment): Problem[] {
-  const findings = credentialFindings(config, env);
-  return findings.length === 0 ? [] : placeFindings(config.file, rereadForPlaces(config.file), findings);
-}
-
 export function credentialFindings({ clients }: Pick<Config, 'clients'>, env: Environment): Finding[] {
   const findings: Finding[] = [];
   for (const { name, credentials } of clients) {
@@ -44,13 +38,4 @@ export function readForReport(
     message: `${named} ${found.problem}: ${remedy(source)}`,
   });
   return undefined;
-}
-
-/** Places are needed only when something is wrong, so they are looked up then and not kept. */
-function rereadForPlaces(file: string): ReturnType<typeof readDocument> {
-  try {
-    return readDocument(readFileSync(file, 'utf8'));
-  } catch {
-    return readDocument('');
-  }
 }

@@ -19,7 +19,7 @@ export interface Finding {
 export type Report = (finding: Finding) => void;
 
 /** One thing that is wrong, with its place. `line` and `column` begin at 1. */
-export interface Problem {
+interface Problem {
   readonly file: string;
   readonly line?: number | undefined;
   readonly column?: number | undefined;
@@ -32,11 +32,7 @@ export interface Problem {
 const MAX_PROBLEMS = 100;
 
 /** Adds places to findings, in the order of the file. */
-export function placeFindings(
-  file: string,
-  document: ConfigDocument,
-  findings: readonly Finding[],
-): Problem[] {
+function placeFindings(file: string, document: ConfigDocument, findings: readonly Finding[]): Problem[] {
   const own = document.problems.slice(0, MAX_PROBLEMS).map((problem) => ({ file, path: '', ...problem }));
   const placed = findings
     .slice(0, MAX_PROBLEMS - own.length)
@@ -51,7 +47,7 @@ export function placeFindings(
 }
 
 /** `evertoken.yaml:12:5 clients.billing.tennants: unknown key; did you mean "tenants"?` */
-export function formatProblem({ file, line, column, path, message }: Problem): string {
+function formatProblem({ file, line, column, path, message }: Problem): string {
   const place = [file, line, column].filter((part) => part !== undefined).join(':');
   return `${place}${path === '' ? '' : ` ${path}`}: ${message}`;
 }

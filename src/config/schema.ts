@@ -24,7 +24,7 @@ import {
  * `prefault` and not `default`: a default is written as an operator would write it.
  */
 
-export const BY_REFERENCE = 'secrets come only by reference: { env: NAME } or { file: path }';
+const BY_REFERENCE = 'secrets come only by reference: { env: NAME } or { file: path }';
 
 const text = <T>(read: Reader<T>, description: string) =>
   z

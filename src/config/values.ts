@@ -110,9 +110,21 @@ function endpointUrl(text: string): Read<URL> {
 
 /** Never echoes the text: it may hold a password. */
 export function redisUrl(text: string): Read<string> {
-  const isRedis =
-    URL.canParse(text) && /^rediss?:$/.test(new URL(text).protocol) && new URL(text).hostname !== '';
-  return isRedis ? { value: text } : { problem: 'expected redis://host:port/db or rediss://host:port/db' };
+  return isRedisUrl(text)
+    ? { value: text }
+    : { problem: 'expected redis://host:port/db or rediss://host:port/db' };
+}
+
+/** Nothing but what is said here: ioredis would take any of its options, a password too, from a query. */
+function isRedisUrl(text: string): boolean {
+  if (!URL.canParse(text)) return false;
+  const { protocol, hostname, pathname, search, hash } = new URL(text);
+  return (
+    /^rediss?:$/.test(protocol) &&
+    hostname !== '' &&
+    /^(?:\/\d{0,4})?$/.test(pathname) &&
+    search + hash === ''
+  );
 }
 
 /** As `redisUrl`, for a file, where no secret may stand. */

@@ -64,8 +64,9 @@ function obstacle(state: TargetState, policy: TargetPolicy, now: number): Wait |
     return wait('in progress', lookAt, 'another attempt is running');
   }
   // What is wanted gets around parking once: after an attempt that failed since, backoff counts for it as well.
+  // One that never ended (its process was killed) does not use this up; the identical limit bounds how often.
   // It never gets around what the server asked for: a detected loop closes no gate, only `retryAt` holds it.
-  const triedSinceWanted = state.attempted >= state.wanted;
+  const triedSinceWanted = state.concluded >= state.wanted;
   const getsAroundParking = isWanted(state) && !triedSinceWanted && state.failure?.kind !== 'throttled';
   if (state.retryAt > now && !getsAroundParking) {
     const failure =

@@ -26,6 +26,8 @@ export function parseRate(text: string): Rate | undefined {
   return windowMs !== undefined && count > 0 && Number.isSafeInteger(count) ? { count, windowMs } : undefined;
 }
 
+export const perSecond = ({ count, windowMs }: Rate): number => (1000 * count) / windowMs;
+
 /** Whole units for people: `850ms`, `42s`, `12m 5s`, `3h 20m`, `2d 4h`. */
 export function formatDuration(ms: number): string {
   if (ms <= -0.5) return `-${formatDuration(-ms)}`;

@@ -194,6 +194,11 @@ export function advice(note: FailureNote): Advice {
   return { owner, what, todo };
 }
 
+/** A code as a label of the metrics, of which there must not be many: a server may name any number. */
+export function codeLabel(code: string): string {
+  return code.startsWith('AADSTS') && knownAdvice(code) === undefined ? 'AADSTS other' : code;
+}
+
 function knownAdvice(code: string): Advice | undefined {
   if (code.startsWith('AADSTS')) return AADSTS.get(Number(code.slice('AADSTS'.length)));
   if (code.startsWith('network ')) return networkAdvice(code.slice('network '.length));
@@ -269,8 +274,8 @@ const ADVICE_BY_KIND: Readonly<Record<FailureKind, Advice>> = {
 };
 
 /** The bounds of any wait that a server asks for. */
-export const RETRY_AFTER_MIN_MS = 1000;
-export const RETRY_AFTER_MAX_MS = 3_600_000;
+const RETRY_AFTER_MIN_MS = 1000;
+const RETRY_AFTER_MAX_MS = 3_600_000;
 
 /**
  * Reads Retry-After (RFC 9110 section 10.2.3): seconds, or an HTTP date against `now` (epoch milliseconds).

@@ -12,7 +12,7 @@ export type ReadyClass = (typeof READY_CLASSES)[number];
 
 /** The class of a target that is due. */
 export function readyClass(state: TargetState, now: number): ReadyClass {
-  if (isWanted(state) && state.attempted < state.wanted) return 'operator';
+  if (isWanted(state) && state.concluded < state.wanted) return 'operator';
   if (state.failures > 0 && !hasLiveToken(state, now)) return 'failing';
   return state.expiresAt === 0 ? 'neverIssued' : 'issued';
 }

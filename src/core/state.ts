@@ -12,6 +12,8 @@ export interface TargetState {
   readonly generation: number;
   /** Generation of the newest attempt, whether or not it has ended. */
   readonly attempted: number;
+  /** Generation of the newest attempt that has ended, in a token or in a failure; 0 after a purge. */
+  readonly concluded: number;
   /** Refresh while `generation < wanted`: an operator's force, a consumer's rejection, a changed configuration. */
   readonly wanted: number;
   /** Who raised `wanted`, in words; empty when nobody did. */
@@ -47,6 +49,7 @@ export type FailureKind = 'transient' | 'throttled' | 'credential' | 'configurat
 export const EMPTY_STATE: TargetState = {
   generation: 0,
   attempted: 0,
+  concluded: 0,
   wanted: 0,
   wantedBy: '',
   leaseUntil: 0,

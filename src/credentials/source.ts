@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import type { SecretSource } from '../core/client.ts';
-import { EvertokenError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -10,25 +9,14 @@ export interface SecretProblem {
   readonly problem: string;
 }
 
-/** Reads a secret, or says why there is none. For callers that report with a place of their own. */
+/**
+ * Reads a secret, or says why there is none: the variable or file is missing, empty or cannot be read. Anew at every
+ * call, so that a rotated file counts at once. White space at the end of a file and line breaks at the end of a
+ * variable are dropped: editors and `echo` add them, and none belongs to a secret. A relative file is taken from the
+ * working directory; configuration has made its paths absolute before.
+ */
 export function findSecret(source: SecretSource, env: Environment): Secret | SecretProblem {
   return 'env' in source ? fromEnvironment(source.env, env) : fromFile(source.file);
-}
-
-/**
- * Reads a secret anew at every call, so that a rotated file counts at once. White space at the end of a file
- * and line breaks at the end of a variable are dropped: editors and `echo` add them, and none belongs to a secret.
- *
- * Throws `CREDENTIAL_UNREADABLE` when the variable or file is missing, empty or cannot be read. A relative file is taken
- * from the working directory; configuration has made its paths absolute before.
- */
-export function readSecret(source: SecretSource, env: Environment): Secret {
-  const found = findSecret(source, env);
-  if (found instanceof Secret) return found;
-  throw new EvertokenError(
-    'CREDENTIAL_UNREADABLE',
-    `${nameSource(source)} ${found.problem}: ${remedy(source)}`,
-  );
 }
 
 /** What the operator is to do. */
@@ -48,10 +36,6 @@ export function nameVariable(name: string): string {
     : 'the environment variable';
 }
 
-function nameSource(source: SecretSource): string {
-  return 'env' in source ? nameVariable(source.env) : `the file ${source.file}`;
-}
-
 function fromEnvironment(name: string, env: Environment): Secret | SecretProblem {
   const text = env[name];
   if (text === undefined) return { problem: 'is not set' };
@@ -61,6 +45,9 @@ function fromEnvironment(name: string, env: Environment): Secret | SecretProblem
 function fromFile(path: string): Secret | SecretProblem {
   let text: string;
   try {
+    // Reading a pipe or a device can wait for ever, and the whole daemon with it.
+    const kind = statSync(path);
+    if (!kind.isFile() && !kind.isDirectory()) return { problem: 'is not a regular file' };
     text = readFileSync(path, 'utf8');
   } catch (error) {
     return { problem: explainFileError(error) };

@@ -50,6 +50,7 @@ export function mockIdpCommand(): Command {
       'es256',
     )
     .option('--exit-with-parent', 'end when standard input does')
+    .option('--json', 'as every command has it; what this one prints is JSON in any case')
     .action(run);
 }
 

@@ -12,7 +12,6 @@ export interface AcquireOptions {
   readonly now: number;
   /** A GUID that the server's support can look up. */
   readonly requestId: string;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -23,11 +22,11 @@ export async function acquire(
   endpoint: Pick<TokenEndpoint, 'send'>,
   target: Target,
   authentication: ClientAuthentication,
-  { timeoutMs, now, requestId, signal }: AcquireOptions,
+  { timeoutMs, now, requestId }: AcquireOptions,
 ): Promise<Outcome> {
   const request = tokenRequest(target, requestId);
   await authentication(request);
-  const exchange = await endpoint.send(request, { timeoutMs, signal });
+  const exchange = await endpoint.send(request, { timeoutMs });
   const outcome = exchange.ok ? readChecked(exchange.answer, target, now) : exchange;
   return outcome.ok ? outcome : { ok: false, failure: withoutEchoes(outcome.failure, request, requestId) };
 }

@@ -19,8 +19,6 @@ export interface TokenEndpointOptions {
 export interface SendOptions {
   /** For everything: waiting for a connection, connecting, sending, the last byte of the answer. Exact. At least 1. */
   readonly timeoutMs: number;
-  /** Gives the request up early, with the failure `aborted`. */
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** What came back: a whole answer, of whatever status, or the reason why there is none. */
@@ -52,8 +50,8 @@ export class TokenEndpoint {
    * Sends one request once: no retry, no redirect. Never rejects for anything that the network or the server
    * does. An answer that breaks off counts by its status when that alone says no (a 429 stays one).
    */
-  async send(request: TokenRequest, { timeoutMs, signal }: SendOptions): Promise<Exchange> {
-    const attempt = new Attempt(timeoutMs, signal);
+  async send(request: TokenRequest, { timeoutMs }: SendOptions): Promise<Exchange> {
+    const attempt = new Attempt(timeoutMs);
     try {
       return { ok: true, answer: await attempt.orCut(this.#exchange(request, attempt)) };
     } catch (error) {
@@ -116,15 +114,11 @@ class Attempt {
   #controller: Dispatcher.DispatchController | undefined;
   readonly #cut = Promise.withResolvers<never>();
   readonly #timer: NodeJS.Timeout;
-  readonly #outer: AbortSignal | undefined;
   #problem: Problem | undefined;
 
-  constructor(timeoutMs: number, outer: AbortSignal | undefined) {
+  constructor(timeoutMs: number) {
     this.#cut.promise.catch(() => {});
     this.#timer = setTimeout(() => this.#stop('timeout'), timeoutMs);
-    this.#outer = outer;
-    if (outer?.aborted) this.#stop('aborted');
-    outer?.addEventListener('abort', this.#onOuterAbort);
   }
 
   /** The request has a connection and is about to be written, unless its time is over. */
@@ -133,7 +127,7 @@ class Attempt {
     if (this.#problem !== undefined) controller.abort(new Error(this.#problem));
   }
 
-  /** undici notices the signal only once a request has a connection, so the deadline does not wait for it. */
+  /** undici can abort a request only once it has a connection, so the deadline does not wait for that. */
   async orCut<T>(work: Promise<T>): Promise<T> {
     work.catch(() => {});
     return await Promise.race([this.#cut.promise, work]);
@@ -141,13 +135,12 @@ class Attempt {
 
   end(): void {
     clearTimeout(this.#timer);
-    this.#outer?.removeEventListener('abort', this.#onOuterAbort);
   }
 
   /** What a request came to that did not end well. */
   broken(error: unknown): Exchange {
     const { head } = this;
-    if (head && head.statusCode !== 200 && this.#problem !== 'aborted') {
+    if (head && head.statusCode !== 200) {
       return { ok: true, answer: { status: head.statusCode, headers: head.headers, body: new Secret('') } };
     }
     const code = codeOf(error);
@@ -157,10 +150,8 @@ class Attempt {
     return { ok: false, failure: classify({ answeredBy, status: head?.statusCode, problem, networkCode }) };
   }
 
-  readonly #onOuterAbort = (): void => this.#stop('aborted');
-
   #stop(problem: Problem): void {
-    this.#problem ??= problem;
+    this.#problem = problem;
     const reason = new Error(problem);
     this.#controller?.abort(reason);
     this.#cut.reject(reason);

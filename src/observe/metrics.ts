@@ -35,13 +35,13 @@ export class Metrics {
   });
   readonly failures = new Counter({
     name: 'evertoken_failures_total',
-    help: 'Requests that gave no token, by kind and stable code',
+    help: 'Attempts that gave no token, by kind and stable code',
     labelNames: ['client', 'kind', 'code'] as const,
     registers: [this.registry],
   });
   readonly duration = new Histogram({
     name: 'evertoken_refresh_duration_seconds',
-    help: 'From the job to the new token in Redis',
+    help: 'From taking up a job to its end, for jobs that sent a request',
     labelNames: ['host'] as const,
     buckets: [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers: [this.registry],
@@ -103,14 +103,20 @@ export class Metrics {
     registers: [this.registry],
   });
 
-  /** The exposition of this process, with the fleet's figures of this moment where Redis gives them. */
+  /** The exposition of this process, with the fleet's figures of this moment; without them where Redis gives none. */
   async expose(fleet: FleetFigures | undefined): Promise<string> {
+    this.#clearFleet();
     if (fleet !== undefined) this.#setFleet(fleet);
     return this.registry.metrics();
   }
 
-  #setFleet({ hosts, processes, queueWaiting }: FleetFigures): void {
+  /** What is not known must not look like what was known last, nor like 0. */
+  #clearFleet(): void {
     for (const gauge of [this.#managed, this.#due, this.#ready, this.#closed]) gauge.reset();
+    for (const gauge of [this.#processes, this.#waiting]) gauge.remove();
+  }
+
+  #setFleet({ hosts, processes, queueWaiting }: FleetFigures): void {
     for (const { host, managed, due, ready, closedSeconds } of hosts) {
       this.#managed.set({ host }, managed);
       this.#due.set({ host }, due);

@@ -2,7 +2,7 @@ import { type Job, Queue, QueueEvents, UnrecoverableError, Worker } from 'bullmq
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import { parseDurationMs } from '../core/duration.ts';
-import { EvertokenError } from '../core/errors.ts';
+import { ERROR_EXIT_CODES, type ErrorCode, EvertokenError } from '../core/errors.ts';
 import { printable } from '../core/target.ts';
 import { overrideRetention } from './retention.ts';
 
@@ -86,13 +86,27 @@ export interface CommandContext {
   readonly keepOrder: (order: number) => Promise<void>;
 }
 
+/** What a job keeps of an error that nobody raised on purpose: its text and its stack may hold anything. */
+const COMMAND_FAILED = new EvertokenError(
+  'COMMAND_FAILED',
+  'Redis or the daemon failed during the command; see the log; it may be said again',
+);
+
+export interface CommandsWorkerOptions {
+  readonly connection: Redis;
+  readonly prefix: string;
+  /** Hears the errors that the job does not keep. */
+  readonly onTrouble?: (error: unknown, jobId: string | undefined) => void;
+}
+
 /**
  * Runs the operators' commands. A malformed one, one with attempts of its own and one that the use case refuses
- * fail with a reason that begins with a stable code; they are not tried again.
+ * fail with a reason that begins with a stable code; so does one during which something broke, as
+ * `COMMAND_FAILED`. They are not tried again.
  */
 export function startCommandsWorker(
   carryOut: (command: Command, context: CommandContext) => Promise<unknown>,
-  options: { readonly connection: Redis; readonly prefix: string },
+  { connection, prefix, onTrouble }: CommandsWorkerOptions,
 ): Worker {
   const processor = async (job: Job): Promise<unknown> => {
     overrideRetention(job);
@@ -103,12 +117,14 @@ export function startCommandsWorker(
         job.updateProgress({ order: given } satisfies Progress);
       return await carryOut(command, { order, keepOrder });
     } catch (error) {
-      if (error instanceof EvertokenError) throw new UnrecoverableError(`${error.code}: ${error.message}`);
-      throw error;
+      if (!(error instanceof EvertokenError)) onTrouble?.(error, job.id);
+      const { code, message } = error instanceof EvertokenError ? error : COMMAND_FAILED;
+      throw new UnrecoverableError(`${code}: ${message}`);
     }
   };
   return new Worker(COMMANDS_QUEUE, processor, {
-    ...options,
+    connection,
+    prefix,
     concurrency: 4,
     lockDuration: LOCK_MS,
     stalledInterval: STALLED_INTERVAL_MS,
@@ -164,7 +180,7 @@ export class CommandsClient {
 
   /**
    * Gives an order and waits for its result. Throws `COMMAND_UNANSWERED` when no daemon has answered in time
-   * (the order stays in the queue), else the error with which the daemon refused it.
+   * (the order stays in the queue), else the error with which it failed.
    */
   async order(name: CommandName, data: object, timeoutMs: number): Promise<unknown> {
     await this.#events.waitUntilReady();
@@ -184,10 +200,10 @@ export class CommandsClient {
         `no daemon has answered; order ${job.id} stays in the queue until one with role all or scheduler runs: \`evertoken status\` shows who lives`,
       );
     }
-    const refused = /^(NOT_FOUND|COMMAND_REFUSED|SELECT_INVALID|TARGET_INVALID): (.*)$/s.exec(message);
-    return refused === null
-      ? new EvertokenError('COMMAND_REFUSED', message)
-      : new EvertokenError(refused[1] as 'COMMAND_REFUSED', refused[2] as string);
+    const [, code = '', text = ''] = /^([A-Z_]+): (.*)$/s.exec(message) ?? [];
+    return Object.hasOwn(ERROR_EXIT_CODES, code)
+      ? new EvertokenError(code as ErrorCode, text)
+      : new EvertokenError('COMMAND_REFUSED', message);
   }
 
   async close(): Promise<void> {

@@ -6,6 +6,7 @@ import { PAUSED_LOOK_MS } from './dispatch.ts';
 import { type Matched, matchManaged } from './match.ts';
 import type { Memory } from './memory.ts';
 import {
+  LONGEST_PAUSE_MS,
   type OrderResult,
   type PauseOrder,
   type PurgeOrder,
@@ -38,7 +39,6 @@ export interface CarryOutDependencies {
 }
 
 const DEFAULT_PAUSE_MS = 3_600_000;
-const LONGEST_PAUSE_MS = 24 * 3_600_000;
 
 /** Carries out operators' orders. Each may be said twice and is then done once. */
 export class CarryOut {

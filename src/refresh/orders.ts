@@ -9,6 +9,9 @@ export interface RefreshOrder {
   readonly reason?: string | undefined;
 }
 
+/** No pause may last longer. */
+export const LONGEST_PAUSE_MS = 24 * 3_600_000;
+
 export interface PauseOrder {
   readonly select: string;
   readonly all?: boolean | undefined;

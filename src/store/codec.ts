@@ -1,4 +1,3 @@
-import { EvertokenError } from '../core/errors.ts';
 import { EMPTY_STATE, type FailureKind, type FailureNote, type TargetState } from '../core/state.ts';
 import type { Token } from '../core/token.ts';
 
@@ -26,16 +25,13 @@ export function decodeState(flat: readonly unknown[]): TargetState {
   for (let i = 0; i + 1 < flat.length; i += 2) fields.set(String(flat[i]), String(flat[i + 1]));
   const number = (field: string): number => {
     const value = Number(fields.get(field) ?? 0);
-    if (Number.isFinite(value)) return value;
-    throw new EvertokenError(
-      'STATE_MALFORMED',
-      `expected a number in field ${field} of a target's state; delete the state key`,
-    );
+    return Number.isFinite(value) ? value : 0;
   };
   return {
     ...EMPTY_STATE,
     generation: number('g'),
     attempted: number('a'),
+    concluded: number('s'),
     wanted: number('w'),
     wantedBy: fields.get('b') ?? '',
     leaseUntil: number('l'),
@@ -54,8 +50,11 @@ export function encodeLog(log: readonly number[]): string {
   return log.map((at) => at.toString(16)).join(',');
 }
 
-export function decodeLog(text: string): number[] {
-  return text === '' ? [] : text.split(',').map((at) => Number.parseInt(at, 16));
+function decodeLog(text: string): number[] {
+  return text
+    .split(',')
+    .map((at) => Number.parseInt(at, 16))
+    .filter(Number.isSafeInteger);
 }
 
 export function encodeFailure(failure: FailureNote): string {

@@ -48,8 +48,7 @@ function redisOptions(
     lazyConnect: true,
     // Redis is back within a second of its return: half of the time that work has to resume in is not waited away.
     retryStrategy: (attempt) => Math.min(LONGEST_RECONNECT_MS, 50 * 2 ** Math.min(attempt, 10)),
-    // After a failover the old master answers READONLY: connect anew and send the command again.
-    reconnectOnError: (error) => (error.message.startsWith('READONLY') ? 2 : false),
+    reconnectOnError: afterFailover(),
     ...(address.username === undefined ? {} : { username: address.username }),
     ...(address.password === undefined ? {} : { password: address.password.reveal() }),
     ...(address.tls === undefined ? {} : { tls: definedOnly(address.tls) }),
@@ -60,6 +59,17 @@ function redisOptions(
           maxRetriesPerRequest: 0,
         }
       : { maxRetriesPerRequest: null }),
+  };
+}
+
+/** After a failover the old master answers READONLY: connect anew and send the command again, but not in a storm. */
+function afterFailover(): (error: Error) => 2 | false {
+  let reconnectedAt = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    const now = performance.now();
+    if (!error.message.startsWith('READONLY') || now - reconnectedAt < LONGEST_RECONNECT_MS) return false;
+    reconnectedAt = now;
+    return 2;
   };
 }
 
@@ -85,9 +95,7 @@ export interface ServerWarning {
  * Connects once and looks at the server. Throws `REDIS_UNREACHABLE`, `REDIS_AUTHENTICATION` or
  * `REDIS_UNSUPPORTED`; gives warnings where it would run, but not as it should.
  */
-export async function checkServer(
-  address: RedisAddress,
-): Promise<{ runId: string; warnings: ServerWarning[] }> {
+export async function checkServer(address: RedisAddress): Promise<{ warnings: ServerWarning[] }> {
   const redis = connectRedis(address, 'commands', 'check');
   let lastError: unknown;
   redis.on('error', (error) => {
@@ -95,14 +103,45 @@ export async function checkServer(
   });
   try {
     await redis.connect();
-    const info = parseInfo(await redis.info());
+    const info = await readInfo(redis);
     requireVersion(info);
-    return { runId: info.get('run_id') ?? '', warnings: warningsOf(info) };
+    await requireDatabase(redis);
+    return { warnings: warningsOf(info) };
   } catch (error) {
     throw error instanceof EvertokenError ? error : explain(address, lastError ?? error);
   } finally {
     redis.disconnect();
   }
+}
+
+/** Where the database does not exist, ioredis goes on with database 0, and two fleets meant to be apart become one. */
+async function requireDatabase(redis: Redis): Promise<void> {
+  const { db = 0 } = redis.options;
+  if (db === 0) return;
+  try {
+    await redis.select(db);
+  } catch {
+    throw new EvertokenError(
+      'REDIS_UNSUPPORTED',
+      `the server has no database ${db}, or this user may not use it; choose another one in redis.url`,
+    );
+  }
+}
+
+/** INFO, empty where the user may not ask for it; TIME, which everything needs, tells whether it may do anything. */
+async function readInfo(redis: Redis): Promise<Map<string, string>> {
+  try {
+    return parseInfo(await redis.info());
+  } catch (error) {
+    if (!isNotPermitted(error)) throw error;
+    await redis.time();
+    return new Map();
+  }
+}
+
+/** Whether a command was refused because the user lacks a permission. */
+export function isNotPermitted(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('NOPERM');
 }
 
 /** Reads the lines `field:value` of INFO. */
@@ -149,7 +188,15 @@ function warningsOf(info: ReadonlyMap<string, string>): ServerWarning[] {
 function explain(address: RedisAddress, error: unknown): EvertokenError {
   const message = error instanceof Error ? error.message : String(error);
   const where = displayAddress(address);
-  if (/NOAUTH|WRONGPASS|NOPERM|AUTH/.test(message)) {
+  if (message.startsWith('NOPERM')) {
+    const command = /'([^']+)' command/.exec(message)?.[1];
+    const what = command === undefined ? 'permission' : `permission for ${command.toUpperCase()}`;
+    return new EvertokenError(
+      'REDIS_AUTHENTICATION',
+      `the user lacks ${what} in Redis at ${where}; see "A user of its own" in docs/redis.md`,
+    );
+  }
+  if (/NOAUTH|WRONGPASS|AUTH/.test(message)) {
     const asked = message.startsWith('NOAUTH')
       ? 'asks for a password and none is configured'
       : 'refuses the user name or password';

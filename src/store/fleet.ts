@@ -1,9 +1,13 @@
 import type { Redis } from 'ioredis';
-import { parseInfo } from './connection.ts';
+import { isNotPermitted, parseInfo } from './connection.ts';
 import type { Keys } from './keys.ts';
 import { Script } from './script.ts';
 
-const SCRIPTS = { heartbeat: new Script('heartbeat'), epoch: new Script('epoch') };
+const SCRIPTS = {
+  heartbeat: new Script('heartbeat'),
+  epoch: new Script('epoch'),
+  dropPauses: new Script('drop-pauses'),
+};
 
 /** A process is taken for live this long after its last heartbeat, by whoever looks. */
 export const PROCESS_LIVE_MS = 10_000;
@@ -83,7 +87,7 @@ export class Fleet {
       now: Number(now),
       epoch: String(epoch),
       opensAt: Number(opensAt),
-      processes: (details as readonly string[]).map((json) => JSON.parse(json) as ProcessInfo),
+      processes: (details as readonly string[]).flatMap((json) => readJson<ProcessInfo>(json) ?? []),
     };
   }
 
@@ -99,15 +103,28 @@ export class Fleet {
     return Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
   }
 
-  /** Changes when the server was started anew, and then possibly with an older file. */
+  /**
+   * Changes when the server was started anew, and then possibly with an older file. Empty where the server does
+   * not tell, or not this user.
+   */
   async serverRunId(): Promise<string> {
-    return parseInfo(await this.#redis.info('server')).get('run_id') ?? '';
+    try {
+      return parseInfo(await this.#redis.info('server')).get('run_id') ?? '';
+    } catch (error) {
+      if (!isNotPermitted(error)) throw error;
+      return '';
+    }
   }
 
   /** Overrides by `client/tenant`. */
   async tenantOverrides(): Promise<Map<string, TenantOverride>> {
     const entries = Object.entries(await this.#redis.hgetall(this.#keys.tenants));
-    return new Map(entries.map(([scope, json]) => [scope, JSON.parse(json) as TenantOverride]));
+    return new Map(
+      entries.flatMap(([scope, json]): [string, TenantOverride][] => {
+        const override = readJson<TenantOverride>(json);
+        return override === undefined ? [] : [[scope, override]];
+      }),
+    );
   }
 
   async overrideTenants(client: string, tenants: readonly string[], override: TenantOverride): Promise<void> {
@@ -120,13 +137,18 @@ export class Fleet {
 
   /** The pauses that still hold; ended ones are dropped on the way. */
   async pauses(now: number): Promise<Pause[]> {
-    const pauses = Object.entries(await this.#redis.hgetall(this.#keys.pauses)).map(([select, json]) => ({
-      ...(JSON.parse(json) as Omit<Pause, 'select'>),
-      select,
-    }));
-    const ended = pauses.filter((pause) => pause.until <= now);
-    if (ended.length > 0) await this.#redis.hdel(this.#keys.pauses, ...ended.map((pause) => pause.select));
-    return pauses.filter((pause) => pause.until > now);
+    const pauses: Pause[] = [];
+    const ended: string[] = [];
+    for (const [select, json] of Object.entries(await this.#redis.hgetall(this.#keys.pauses))) {
+      const pause = readJson<Omit<Pause, 'select'>>(json);
+      if (pause !== undefined && pause.until > now) pauses.push({ ...pause, select });
+      else ended.push(select, json);
+    }
+    for (let start = 0; start < ended.length; start += CHUNK) {
+      const chunk = ended.slice(start, start + CHUNK);
+      await SCRIPTS.dropPauses.run(this.#redis, [this.#keys.pauses], chunk);
+    }
+    return pauses;
   }
 
   async pause({ select, ...rest }: Pause): Promise<void> {
@@ -153,5 +175,15 @@ export class Fleet {
   /** Tells every process that an operator has changed something: `tenants`, `pauses` or `purge <target>`. */
   async announce(change: string): Promise<void> {
     await this.#redis.publish(this.#keys.changes, change);
+  }
+}
+
+/** An entry of a shared hash. One that cannot be read, by whomever it was written, must not keep the fleet from its work. */
+function readJson<T extends object>(json: string): T | undefined {
+  try {
+    const value: unknown = JSON.parse(json);
+    return typeof value === 'object' && value !== null ? (value as T) : undefined;
+  } catch {
+    return undefined;
   }
 }

@@ -7,6 +7,11 @@ const CHANGE = new Script('gate');
 
 /** A gate that nobody has used or changed for so long is as good as new. */
 const FORGET_MS = 86_400_000;
+/** Retry-After is at most an hour. What is closed for longer was closed by a clock that has gone back since. */
+export const LONGEST_CLOSED_MS = 3_660_000;
+/** A change that is further ahead than this was made by such a clock. */
+const FUTURE_MS = 60_000;
+
 export const GATE_FIELDS = [
   'rev',
   'closedUntil',
@@ -36,7 +41,8 @@ export class Gates {
   async report(scope: GateScope, event: GateEvent, now: number): Promise<{ before: Gate; after: Gate }> {
     const key = this.#key(scope);
     for (;;) {
-      const { revision, gate } = decodeGate(await this.#redis.hmget(key, ...GATE_FIELDS));
+      const { revision, gate: stored } = decodeGate(await this.#redis.hmget(key, ...GATE_FIELDS));
+      const gate = asOf(now, stored);
       const after = reduceGate(gate, event, now);
       if (after === gate) return { before: gate, after };
       const forgetMs = FORGET_MS + Math.max(0, after.closedUntil - now);
@@ -56,15 +62,23 @@ export function decodeGate(values: readonly (string | null)[]): { revision: stri
     revision: revision ?? '0',
     gate: {
       ...OPEN_GATE,
-      closedUntil: Number(closedUntil ?? 0),
+      closedUntil: Number(closedUntil) || 0,
       why: why ?? '',
       probing: probing === '1',
-      closures: Number(closures ?? 0),
+      closures: Number(closures) || 0,
       suspect: suspect ?? '',
-      suspectAt: Number(suspectAt ?? 0),
-      changedAt: Number(changedAt ?? 0),
+      suspectAt: Number(suspectAt) || 0,
+      changedAt: Number(changedAt) || 0,
     },
   };
+}
+
+/** A gate without the moments that cannot be, since they are of a clock that has gone back. */
+export function asOf(now: number, gate: Gate): Gate {
+  const closedUntil = gate.closedUntil > now + LONGEST_CLOSED_MS ? 0 : gate.closedUntil;
+  const changedAt = gate.changedAt > now + FUTURE_MS ? 0 : gate.changedAt;
+  const suspectAt = gate.suspectAt > now + FUTURE_MS ? 0 : gate.suspectAt;
+  return { ...gate, closedUntil, changedAt, suspectAt };
 }
 
 /** Whatever a report changes, the probe that was out has come back. */

@@ -5,7 +5,7 @@ import type { Gate } from '../core/gate.ts';
 import { READY_BAND } from '../core/rank.ts';
 import type { TargetPolicy } from '../core/state.ts';
 import type { TargetId } from '../core/target.ts';
-import { decodeGate, GATE_FIELDS } from './gates.ts';
+import { asOf, decodeGate, GATE_FIELDS, LONGEST_CLOSED_MS } from './gates.ts';
 import type { Keys } from './keys.ts';
 import { Script } from './script.ts';
 
@@ -14,6 +14,7 @@ const SCRIPTS = {
   plan: new Script('plan'),
   giveBack: new Script('give-back'),
   enter: new Script('enter'),
+  forgetHost: new Script('forget-host'),
 };
 
 /** A target in ready is looked at again after this, in case its state has changed without anyone saying so. */
@@ -21,6 +22,8 @@ const READY_RECHECK_MS = 300_000;
 /** A claim of one tick more or less does not matter; a burst longer than a tick would be a herd. */
 const HOST_BURST_MS = 100;
 const TENANT_BURST_MS = 1000;
+/** Neither the grace of an epoch nor a probe is as long as this. */
+const LONGEST_GRACE_MS = 60_000;
 const MOST_SHOWN = 500;
 const SCAN_COUNT = 1000;
 const CHUNK = 1000;
@@ -99,6 +102,8 @@ export class Indexes {
       CLAIM.longestMs,
       CLAIM.withoutTokenMs,
       READY_BAND,
+      LONGEST_CLOSED_MS,
+      LONGEST_GRACE_MS,
     ];
     for (const { target, seen, as, score } of filed) args.push(target, seen, as, score);
     const [outcome, now, closedUntil, nextDueAt, waiting, claimed, due] = await SCRIPTS.dispatch.run(
@@ -144,11 +149,13 @@ export class Indexes {
     ];
     const args = [id, jobId, ...GATE_FIELDS];
     const [now, until, ofHost, ofTenant] = await SCRIPTS.enter.run(this.#redis, keys, args);
+    const at = Number(now);
+    const gateOf = (values: unknown): Gate => asOf(at, decodeGate(values as readonly (string | null)[]).gate);
     return {
-      now: Number(now),
+      now: at,
       until: until === '' ? undefined : Number(until),
-      hostGate: decodeGate(ofHost as readonly (string | null)[]).gate,
-      tenantGate: decodeGate(ofTenant as readonly (string | null)[]).gate,
+      hostGate: gateOf(ofHost),
+      tenantGate: gateOf(ofTenant),
     };
   }
 
@@ -215,8 +222,12 @@ export class Indexes {
     const hosts = await this.#redis.smembers(this.#keys.hosts);
     const managed: string[] = [];
     for (const host of hosts.sort()) {
-      if ((await this.count(host)) > 0) managed.push(host);
-      else await this.#redis.srem(this.#keys.hosts, host);
+      const [forgotten] = await SCRIPTS.forgetHost.run(
+        this.#redis,
+        [this.#keys.hosts, this.#keys.due(host)],
+        [host],
+      );
+      if (forgotten === 0) managed.push(host);
     }
     return managed;
   }

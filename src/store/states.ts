@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { LONGEST_CLAIM_MS } from '../core/claim.ts';
 import type { FailureNote, TargetPolicy, TargetState } from '../core/state.ts';
-import { STATE_VERSION } from '../core/state.ts';
+import { EMPTY_STATE, STATE_VERSION } from '../core/state.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Token } from '../core/token.ts';
 import { decodeState, encodeFailure, encodeLog, encodeToken, encodeWantedBy } from './codec.ts';
@@ -53,6 +53,8 @@ export class States {
     for (const target of targets) pipeline.hgetall(this.#keys.state(target));
     const replies = (await pipeline.exec()) ?? [];
     return replies.map(([error, fields]) => {
+      // What others have put in its place is no state; the scripts will say so of this one target, and of no other.
+      if (error?.message.startsWith('WRONGTYPE')) return EMPTY_STATE;
       if (error) throw error;
       return decodeState(Object.entries(fields as Record<string, string>).flat());
     });
@@ -90,16 +92,22 @@ export class States {
   async countRequest(policy: TargetPolicy, generation: number): Promise<number | undefined> {
     const { count, windowMs } = policy.identical;
     const keys = [this.#keys.state(policy.id)];
-    const [outcome, now] = await SCRIPTS.count.run(this.#redis, keys, [generation, count, windowMs]);
+    const [outcome, now] = await SCRIPTS.count.run(this.#redis, keys, [
+      generation,
+      count,
+      windowMs,
+      STATE_VERSION,
+    ]);
     return outcome === 'counted' ? Number(now) : undefined;
   }
 
   /** Ends an attempt that sent nothing. */
   async release(target: TargetId, generation: number, before: number, begunAt: number): Promise<void> {
-    await SCRIPTS.release.run(this.#redis, [this.#keys.state(target)], [generation, before, begunAt]);
+    const args = [generation, before, begunAt, STATE_VERSION];
+    await SCRIPTS.release.run(this.#redis, [this.#keys.state(target)], args);
   }
 
-  /** Publishes a token, unless a newer one is there or it is dead. */
+  /** Publishes a token, unless a newer one is there, a newer daemon has taken over the state, or it is dead. */
   async publish(policy: TargetPolicy, token: Token): Promise<'published' | 'stale' | 'dead'> {
     const [outcome, , generation] = await SCRIPTS.publish.run(
       this.#redis,
@@ -113,6 +121,7 @@ export class States {
         this.#keys.refreshed,
         `${policy.id} ${token.generation}`,
         KEEP_STATE_MS,
+        STATE_VERSION,
       ],
     );
     // A publish whose answer was lost and which is said again has been done.
@@ -120,14 +129,14 @@ export class States {
     return outcome as 'published' | 'stale' | 'dead';
   }
 
-  /** Notes a failure. Gives when it may be tried again, or undefined when a later attempt has written the status. */
+  /** Notes a failure. Gives when it may be tried again, or undefined when it was left unsaid: a later attempt has begun. */
   async fail(
     target: TargetId,
     generation: number,
     failure: FailureNote,
     retryInMs: number,
   ): Promise<number | undefined> {
-    const args = [generation, encodeFailure(failure), Math.round(retryInMs), KEEP_STATE_MS];
+    const args = [generation, encodeFailure(failure), Math.round(retryInMs), KEEP_STATE_MS, STATE_VERSION];
     const [outcome, , retryAt] = await SCRIPTS.fail.run(this.#redis, [this.#keys.state(target)], args);
     return outcome === 'noted' ? Number(retryAt) : undefined;
   }
@@ -148,7 +157,8 @@ export class States {
   /** Deletes the token now. Gives whether there was one. `forget`: the state goes as well. */
   async erase(target: TargetId, forget: boolean): Promise<boolean> {
     const keys = [this.#keys.state(target), this.#keys.token(target)];
-    const [, , deleted] = await SCRIPTS.erase.run(this.#redis, keys, [forget ? 1 : 0, KEEP_REMOVED_MS]);
+    const args = [forget ? 1 : 0, KEEP_REMOVED_MS, STATE_VERSION];
+    const [, , deleted] = await SCRIPTS.erase.run(this.#redis, keys, args);
     return deleted === 1;
   }
 
@@ -172,6 +182,7 @@ export class States {
         policy.identical.windowMs,
         this.#keys.refreshed,
         `${policy.id} ${token?.generation ?? 0}`,
+        STATE_VERSION,
       ],
     );
     return outcome === 'restored';

@@ -145,6 +145,13 @@ describe('explain', () => {
     expect(stdout).not.toContain('No daemon lives');
   });
 
+  test('passes over a pause that it cannot read, as a daemon does', async () => {
+    const { cli, fleet, now } = world;
+    await fleet.pause({ select: 'of a later version', all: false, until: now + 600_000, by: 'oncall' });
+    expect(await cli.run('explain', GRAPH)).toMatchObject({ stderr: '' });
+    expect((await cli.run('explain', GRAPH)).stdout).not.toContain('An operator has paused it');
+  });
+
   test('tells of a pause that a select means', async () => {
     await manage(GRAPH, 0);
     await world.fleet.pause({ select: 'billing/*/*', all: false, until: world.now + 600_000, by: 'oncall' });

@@ -92,6 +92,26 @@ describe('an order', () => {
     ]);
   });
 
+  test('of a pause holds the end that was said, and leaves to the daemon what was not', async () => {
+    const ends: unknown[] = [];
+    await startDaemon(async (command) => {
+      ends.push('untilMs' in command.data ? command.data.untilMs : undefined);
+      return { ...ACCEPTED, until: 4_000_000_000 };
+    });
+    const before = await fleet.now();
+    const later = new Date(before + 12 * 3_600_000).toISOString();
+    for (const end of [[], ['--until', later], ['--for', '12h']])
+      expect(await cli.run('pause', 'billing/*/*', ...end)).toMatchObject({ code: 0, stderr: '' });
+    expect(ends).toEqual([undefined, Date.parse(later), expect.any(Number)]);
+    expect((ends[2] as number) - Date.parse(later)).toBeLessThan(25_000);
+    for (const end of [
+      ['--until', '2020-01-01'],
+      ['--for', '25h'],
+    ])
+      expect(await cli.run('pause', 'billing/*/*', ...end)).toMatchObject({ code: 2, stdout: '' });
+    expect(ends).toHaveLength(3);
+  });
+
   test('that is refused ends with the code of its refusal', async () => {
     await startDaemon(async () => {
       throw new EvertokenError('NOT_FOUND', 'nothing is paused by that select');

@@ -132,6 +132,28 @@ test('a command that matches nothing fails with its code, and the next one is ca
   expect(await next.waitUntilFinished(events, 10_000)).toBe('done');
 });
 
+test('a command during which something breaks leaves nothing of the error in Redis, which its daemon hears', async () => {
+  const { operator, events, open, keys } = await setUp();
+  const redis = open('commands');
+  await whenReady(redis);
+  const broken = Object.assign(new Error('sentinel-secret'), { stack: 'at sentinel-secret' });
+  const heard: unknown[] = [];
+  const worker = startCommandsWorker(() => Promise.reject(broken), {
+    connection: open('blocking'),
+    prefix: keys.queuePrefix,
+    onTrouble: (error, job) => heard.push([job, error]),
+  });
+  onTestFinished(() => worker.close(true));
+  const job = await operator.add('resume', { select: 'a/b/c' });
+  await expect(job.waitUntilFinished(events, 10_000)).rejects.toThrow(
+    /^COMMAND_FAILED: Redis or the daemon failed/,
+  );
+  expect(heard).toEqual([[job.id, broken]]);
+  const kept = JSON.stringify(await redis.hgetall(operator.toKey(String(job.id))));
+  expect(kept).toContain('COMMAND_FAILED');
+  expect(kept).not.toContain('sentinel-secret');
+});
+
 test.each([
   [1_800_000_000, { untilMs: 1_800_000_000_000 }],
   [1_800_000_000_123, { untilMs: 1_800_000_000_123 }],
@@ -204,6 +226,7 @@ test('the command line hears the result', async () => {
 test.each([
   ['NOT_FOUND', 3],
   ['SELECT_INVALID', 2],
+  ['COMMAND_FAILED', 1],
 ] as const)('the command line hears a refusal with its code %s', async (code, exitCode) => {
   const { work, client } = await setUp();
   work(async () => {

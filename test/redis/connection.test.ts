@@ -42,10 +42,7 @@ async function fakeServer(info: string | undefined): Promise<string> {
 
 test('a server as it should be is accepted without a word', async () => {
   const { url } = sharedRedis();
-  expect(await checkServer(addressOf(url))).toEqual({
-    runId: expect.stringMatching(/^[0-9a-f]{40}$/),
-    warnings: [],
-  });
+  expect(await checkServer(addressOf(url))).toEqual({ warnings: [] });
 });
 
 test('a server that may evict is accepted with a warning that says what to do', async () => {
@@ -103,13 +100,12 @@ test.each(['6.0.16', '5.0.7', '6.1.240', '2.8.24'])('Redis %s is refused', async
 
 test.each(['6.2.0', '7.0.15', '7.2.4', '10.0.0', '255.255.255'])('Redis %s is accepted', async (version) => {
   const url = await fakeServer(`redis_version:${version}\r\nrun_id:abc\r\nmaxmemory_policy:noeviction\r\n`);
-  expect(await checkServer(addressOf(url))).toEqual({ runId: 'abc', warnings: [] });
+  expect(await checkServer(addressOf(url))).toEqual({ warnings: [] });
 });
 
 test('a server that tells neither its version nor its policy is accepted with two warnings', async () => {
   const url = await fakeServer('# Server\r\nmultiplexing_api:epoll\r\n');
-  const { runId, warnings } = await checkServer(addressOf(url));
-  expect(runId).toBe('');
+  const { warnings } = await checkServer(addressOf(url));
   expect(warnings.map(({ code }) => code)).toEqual(['EVICTION_POLICY_UNKNOWN', 'VERSION_UNKNOWN']);
 });
 
@@ -162,3 +158,12 @@ test('a command that a stopped Redis does not answer fails in time', async () =>
   await own.kill('SIGSTOP');
   await expect(redis.get('k')).rejects.toThrow('timed out');
 }, 12_000);
+
+test('a database that the server does not have is refused, and not taken for database 0', async () => {
+  const { url } = sharedRedis();
+  await expect(checkServer(addressOf(`${url}/99`))).rejects.toMatchObject({
+    code: 'REDIS_UNSUPPORTED',
+    message: expect.stringContaining('no database 99'),
+  });
+  expect(await checkServer(addressOf(`${url}/3`))).toEqual({ warnings: [] });
+});

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
+import { READY_BAND } from '../../src/core/rank.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { connectRedis, whenReady } from '../../src/store/connection.ts';
 import { Fleet } from '../../src/store/fleet.ts';
@@ -177,6 +178,51 @@ test('before an epoch opens nothing is claimed, and what is due is filed all the
   expect(await step(filed)).toMatchObject({ claimed: [], waiting: 1 });
   await redis.hset(keys.epoch, 'opensAt', now);
   expect((await step()).claimed).toEqual(['c/one/graph']);
+});
+
+test('after the clock went back an epoch that opens later than any grace allows is open', async () => {
+  const { indexes, fleet, redis, keys, step } = await setUp();
+  const now = await fleet.now();
+  await redis.hset(keys.epoch, 'opensAt', now + 7_200_000);
+  await indexes.enlist(HOST, [{ target: 'c/one/graph', dueAt: now }]);
+  const filed = [{ target: 'c/one/graph', seen: now, as: 'ready', score: now + 60_000 }] as const;
+  expect((await step(filed)).claimed).toEqual(['c/one/graph']);
+});
+
+test.each([
+  ['never issued', 1],
+  ['ordered by an operator', 3],
+])('what is %s keeps its place in ready when it is looked at again', async (_what, band) => {
+  const { indexes, fleet, redis, keys, step } = await setUp();
+  const now = await fleet.now();
+  const base = band * READY_BAND;
+  await indexes.enlist(HOST, [{ target: 'c/first/graph', dueAt: now }]);
+  const fileAt = async (score: number): Promise<void> => {
+    await indexes.setDue(HOST, ['c/first/graph'], now);
+    await step([{ target: 'c/first/graph', seen: now, as: 'ready', score }], 0);
+  };
+  const score = async (): Promise<number> => Number(await redis.zscore(keys.ready(HOST), 'c/first/graph'));
+  await fileAt(base + now - 600_000);
+  await fileAt(base + now);
+  expect(await score()).toBe(base + now - 600_000);
+  await fileAt(base + now - 900_000);
+  expect(await score()).toBe(base + now - 900_000);
+});
+
+test.each([
+  ['from never issued to failing', READY_BAND + 5, 2 * READY_BAND + 9],
+  ['from an order back to a plan', 3 * READY_BAND + 5, 9],
+  ['from an order to never issued', 3 * READY_BAND + 9, READY_BAND + 5],
+  ['from one expiry to a later one', 5, 9],
+  ['from failing to failing with a later expiry', 2 * READY_BAND + 5, 2 * READY_BAND + 9],
+  ['from never issued to an order', READY_BAND + 5, 3 * READY_BAND + 9],
+])('what changes %s is ranked anew', async (_what, before, after) => {
+  const { indexes, fleet, redis, keys, step } = await setUp();
+  const now = await fleet.now();
+  await indexes.enlist(HOST, [{ target: 'c/one/graph', dueAt: now }]);
+  await redis.zadd(keys.ready(HOST), before, 'c/one/graph');
+  await step([{ target: 'c/one/graph', seen: now, as: 'ready', score: after }], 0);
+  expect(Number(await redis.zscore(keys.ready(HOST), 'c/one/graph'))).toBe(after);
 });
 
 test('many dispatchers side by side claim each target once, and none is left over', async () => {

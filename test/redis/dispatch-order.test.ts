@@ -139,6 +139,35 @@ test('a closed gate gives nothing, and says until when', async () => {
   expect(result).toMatchObject({ claimed: [], waiting: 3, closedUntil: now + 60_000 });
 });
 
+test('after the clock went back a gate that is closed for longer than any Retry-After is open', async () => {
+  const { redis, keys, indexes, now, ready } = await setUp();
+  const [name] = await ready('live', 1);
+  const ahead = { closedUntil: now + 7_200_000, why: 'throttled' };
+  await redis.hset(keys.hostGate(HOST), ahead);
+  const tenantScope = (name as string).slice(0, (name as string).lastIndexOf('/'));
+  await redis.hset(keys.tenantGate(tenantScope), ahead);
+  const result = await indexes.dispatch('the epoch', HOST, FAST, 10, []);
+  expect(result).toMatchObject({ claimed: [name], closedUntil: 0 });
+  const entered = await indexes.enter({ id: name as string, host: HOST, tenantScope }, 'job');
+  expect([entered.hostGate.closedUntil, entered.tenantGate.closedUntil]).toEqual([0, 0]);
+});
+
+test('after the clock went back a probe that is out for longer than any probe makes way for the next', async () => {
+  const world = await setUp();
+  const { redis, keys, now, ready, claim } = world;
+  const [name] = await ready('live', 1);
+  await probe(world);
+  await redis.hset(keys.hostGate(HOST), 'probeUntil', now + 7_200_000);
+  expect(await claim(10)).toEqual([name]);
+});
+
+test('a gate that is closed for an hour, the longest there is, holds', async () => {
+  const { redis, keys, now, ready, claim } = await setUp();
+  await ready('live', 1);
+  await redis.hset(keys.hostGate(HOST), 'closedUntil', now + 3_600_000);
+  expect(await claim(10)).toEqual([]);
+});
+
 test('a host that was down gets one probe at a time, whoever dispatches, until it is concluded or given up', async () => {
   const world = await setUp();
   const { redis, keys, indexes, ready, claim } = world;

@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
-import { connectRedis, whenReady } from '../../src/store/connection.ts';
+import { checkServer, connectRedis, whenReady } from '../../src/store/connection.ts';
 import { Fleet, type ProcessInfo } from '../../src/store/fleet.ts';
 import { Keys } from '../../src/store/keys.ts';
 import { connect, ownRedis, sharedRedis } from '../support/redis.ts';
@@ -47,6 +47,15 @@ test('who has not beaten for long is dropped by whoever looks next, and nothing 
   for (let i = 0; i < 50; i++) await redis.zadd(keys.processes, now - LIVE_MS, `dead-${i}`);
   expect(idsOf(await fleet.view(LIVE_MS))).toEqual(['one']);
   expect(await redis.zrange(keys.processes, '0', '-1')).toEqual(['one']);
+  expect(await redis.hkeys(keys.processDetails)).toEqual(['one']);
+});
+
+test('after the clock went back who beat in the future is dropped, and who lives beats again', async () => {
+  const { fleet, redis, keys } = await setUp();
+  await fleet.heartbeat(processOf('gone'), LIVE_MS);
+  const { now } = await fleet.heartbeat(processOf('one'), LIVE_MS);
+  await redis.zadd(keys.processes, now + 3_600_000, 'gone', now + 3_600_000, 'one');
+  expect(idsOf(await fleet.heartbeat(processOf('one'), LIVE_MS))).toEqual(['one']);
   expect(await redis.hkeys(keys.processDetails)).toEqual(['one']);
 });
 
@@ -128,6 +137,22 @@ test('a pause holds until its end, and what has ended is dropped', async () => {
   expect(await redis.exists(keys.pauses)).toBe(0);
 });
 
+test('a pause that is made again while its end is noticed is not lost', async () => {
+  const { fleet, redis } = await setUp();
+  const now = await fleet.now();
+  const pause = { select: 'billing/*/graph', all: false, until: now - 1, by: 'oncall' };
+  const renewed = { ...pause, until: now + 60_000 };
+  await fleet.pause(pause);
+  const read = redis.hgetall.bind(redis);
+  vi.spyOn(redis, 'hgetall').mockImplementationOnce(async (key) => {
+    const seen = await read(key);
+    await fleet.pause(renewed);
+    return seen;
+  });
+  await fleet.pauses(now);
+  expect(await fleet.pauses(now)).toEqual([renewed]);
+});
+
 test('a pause is renewed by pausing again, and ended once', async () => {
   const { fleet } = await setUp();
   const now = await fleet.now();
@@ -188,4 +213,27 @@ test('a server that was started anew is told from one that was not', async () =>
   await closed;
   await whenReady(redis);
   expect(await fleet.serverRunId()).not.toBe(before);
+});
+
+/** The URL of a server in which this user has these permissions. */
+async function urlOf(user: string, ...rules: string[]): Promise<string> {
+  const own = await ownRedis();
+  await connect(own.url).acl('SETUSER', user, 'on', '>hush', '~*', '&*', ...rules);
+  return `redis://${user}:hush@127.0.0.1:${own.port}`;
+}
+
+test('where INFO is forbidden the server is accepted with two warnings, and does not tell when it was started', async () => {
+  const url = await urlOf('daemon', '+@all', '-info');
+  const { warnings } = await checkServer({ url: new Secret(url) });
+  expect(warnings.map(({ code }) => code)).toEqual(['EVICTION_POLICY_UNKNOWN', 'VERSION_UNKNOWN']);
+  const { fleet } = await setUp({ url, namespace: 'forbidden' });
+  expect(await fleet.serverRunId()).toBe('');
+});
+
+test('a user without permissions is told so, and not that the password is wrong', async () => {
+  const url = await urlOf('nobody', '-@all');
+  const error = await checkServer({ url: new Secret(url) }).catch((caught: unknown) => caught);
+  expect(error).toMatchObject({ code: 'REDIS_AUTHENTICATION' });
+  expect(String(error)).toContain('lacks permission for TIME');
+  expect(String(error)).not.toMatch(/password|hush/);
 });

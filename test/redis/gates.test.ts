@@ -83,6 +83,22 @@ test('of many Retry-After at once the longest is obeyed, whatever the order', as
   expect(await gates.read(TENANT)).toMatchObject({ closedUntil: now + 50_000, why: 'throttled' });
 });
 
+test('after the clock went back a Retry-After is obeyed, though a later one of that clock is noted', async () => {
+  const { gates, redis, keys, now } = await setUp();
+  const ahead = now + 7_200_000;
+  await redis.hset(keys.hostGate(HOST.host), { closedUntil: ahead, changedAt: ahead, why: 'throttled' });
+  await gates.report(HOST, throttled('a', now, 60_000, true), now);
+  expect(await gates.read(HOST)).toMatchObject({ closedUntil: now + 60_000, changedAt: now });
+});
+
+test('after the clock went back a host that was down is opened by an answer', async () => {
+  const { gates, redis, keys, now } = await setUp();
+  const ahead = now + 7_200_000;
+  await redis.hset(keys.hostGate(HOST.host), { closedUntil: ahead, changedAt: ahead, probing: 1 });
+  await gates.report(HOST, { kind: 'answered', startedAt: now }, now);
+  expect(await gates.read(HOST)).toMatchObject({ closedUntil: 0, probing: false });
+});
+
 test('a report that changes nothing writes nothing', async () => {
   const { gates, redis, keys, now } = await setUp();
   await gates.report(HOST, { kind: 'answered', startedAt: now }, now);

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
 import { connectRedis, whenReady } from '../../src/store/connection.ts';
 import { Fleet } from '../../src/store/fleet.ts';
@@ -117,6 +117,25 @@ test('a host is known while it manages something, and dropped when it does not',
   expect(await redis.smembers(keys.hosts)).toEqual(['a.example:443']);
   await indexes.enlist('b.example:443', [{ target: 'c/one/graph', dueAt: now }]);
   expect(await indexes.hosts()).toEqual(['a.example:443', 'b.example:443']);
+});
+
+test('a host in which something is enlisted just after it was seen empty is not dropped', async () => {
+  const { indexes, redis, keys, now } = await setUp();
+  await redis.sadd(keys.hosts, HOST);
+  const enlist = () => indexes.enlist(HOST, [{ target: 'c/one/graph', dueAt: now }]);
+  // Whichever command it is that looks, something is enlisted right after it.
+  for (const command of ['zcard', 'evalsha'] as const) {
+    const look = (redis[command] as (...args: unknown[]) => Promise<unknown>).bind(redis);
+    vi.spyOn(redis, command as 'zcard').mockImplementation((async (...args: unknown[]) => {
+      const seen = await look(...args);
+      await enlist();
+      return seen;
+    }) as never);
+  }
+  await indexes.hosts();
+  vi.restoreAllMocks();
+  expect(await indexes.count(HOST)).toBe(1);
+  expect(await indexes.hosts()).toEqual([HOST]);
 });
 
 test.each([0, 1, 100, 5000])('a scan of %d targets shows each with its score', async (count) => {

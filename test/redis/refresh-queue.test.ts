@@ -106,7 +106,7 @@ test('while a target is refreshed it may be added again, and waits for its turn'
   const gate = turnstile();
   work(async (target, jobId) => {
     await indexes.enter({ id: target, host: 'idp.example', tenantScope: 'c/tenant' }, jobId);
-    await gate.enter(target);
+    await gate.enter();
   });
   await queue.add([TARGET]);
   await gate.entered(1);

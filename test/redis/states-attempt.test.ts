@@ -1,7 +1,8 @@
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
+import { decide } from '../../src/core/decide.ts';
 import { Secret } from '../../src/core/secret.ts';
-import type { TargetPolicy } from '../../src/core/state.ts';
+import type { TargetPolicy, TargetState } from '../../src/core/state.ts';
 import { connectRedis, whenReady } from '../../src/store/connection.ts';
 import { Fleet } from '../../src/store/fleet.ts';
 import { Keys } from '../../src/store/keys.ts';
@@ -115,13 +116,35 @@ test('what is returned is the state before the attempt', async () => {
   const { states, redis, key } = await setUp();
   await redis.hset(key, {
     ...{ v: 1, g: 1000, a: 2000, w: 3000, b: 'by oncall', i: 400, e: 500, n: 2 },
-    ...{ f: 'credential:AADSTS7000215', r: 600, L: '1f,2e', h: 'abcdefgh' },
+    ...{ f: 'credential:AADSTS7000215', s: 1500, r: 600, L: '1f,2e', h: 'abcdefgh' },
   });
   expect(begun(await states.begin(POLICY, LEASE_MS)).state).toEqual({
-    ...{ generation: 1000, attempted: 2000, wanted: 3000, wantedBy: 'by oncall', leaseUntil: 0 },
+    ...{
+      generation: 1000,
+      attempted: 2000,
+      concluded: 1500,
+      wanted: 3000,
+      wantedBy: 'by oncall',
+      leaseUntil: 0,
+    },
     ...{ issuedAt: 400, expiresAt: 500, failures: 2, retryAt: 600, requestLog: [0x1f, 0x2e] },
     ...{ failure: { kind: 'credential', code: 'AADSTS7000215' }, fingerprint: 'abcdefgh' },
   });
+});
+
+test('an attempt that was killed does not use up what an order may do once: get around parking', async () => {
+  const { states, now, unlease } = await setUp();
+  const failing = begun(await states.begin(POLICY, LEASE_MS));
+  await states.fail(POLICY.id, failing.generation, { kind: 'credential', code: 'AADSTS7000215' }, 3_600_000);
+  await states.want(POLICY.id, 'by oncall');
+  begun(await states.begin(POLICY, LEASE_MS));
+  await unlease();
+  const [killed] = await states.read([POLICY.id]);
+  expect(decide(killed as TargetState, POLICY, await now())).toMatchObject({ reason: 'wanted' });
+  const second = begun(await states.begin(POLICY, LEASE_MS));
+  await states.fail(POLICY.id, second.generation, { kind: 'credential', code: 'AADSTS7000215' }, 3_600_000);
+  const [failed] = await states.read([POLICY.id]);
+  expect(decide(failed as TargetState, POLICY, await now())).toMatchObject({ reason: 'backoff' });
 });
 
 test('the request is counted by beginning, before anything can be sent', async () => {
@@ -246,4 +269,14 @@ test('a state that a newer daemon wrote is left alone', async () => {
   expect(await states.begin(POLICY, LEASE_MS)).toMatchObject({ outcome: 'newer', version: 2 });
   expect((await states.want(POLICY.id, 'by oncall')).outcome).toBe('newer');
   expect(await redis.hgetall(key)).toEqual({ v: '2', g: '5', zz: 'unknown here' });
+});
+
+test('an attempt whose state a newer daemon has taken over sends nothing more, and gives nothing back', async () => {
+  const { states, redis, key } = await setUp();
+  const attempt = begun(await states.begin(POLICY, LEASE_MS));
+  await redis.hset(key, 'v', 2);
+  const before = await redis.hgetall(key);
+  expect(await states.countRequest(POLICY, attempt.generation)).toBeUndefined();
+  await states.release(POLICY.id, attempt.generation, 0, attempt.now);
+  expect(await redis.hgetall(key)).toEqual(before);
 });

@@ -220,22 +220,44 @@ test('a failure changes nothing after a later failure or a newer token, nor afte
   expect(await everything()).toEqual(published);
 });
 
-test('a failure of an attempt whose lease has ended leaves the lease of the one that is running', async () => {
-  const { states, begin, state } = await setUp();
+test('a failure of an attempt that was overtaken changes nothing while the later one is running', async () => {
+  const { states, begin, everything } = await setUp();
   const slow = await begin();
-  const running = await begin();
-  expect(await states.fail(POLICY.id, slow.generation, FAILURE, 1000)).toBeTypeOf('number');
-  expect((await state()).leaseUntil).toBe(running.now + 10_000);
+  await begin();
+  const before = await everything();
+  expect(await states.fail(POLICY.id, slow.generation, FAILURE, 3_600_000)).toBeUndefined();
+  expect(await everything()).toEqual(before);
 });
 
-test('a late conclusion by an older daemon does not pass a newer state off as its own', async () => {
-  const { states, redis, stateKey, begin } = await setUp();
+test('a late conclusion by an older daemon leaves a newer state, its token and its end alone', async () => {
+  const { states, redis, stateKey, begin, everything } = await setUp();
+  await states.publish(POLICY, tokenOf(await begin()));
   const attempt = await begin();
   await redis.hset(stateKey, 'v', 2);
-  await states.publish(POLICY, tokenOf(attempt));
-  expect(await redis.hget(stateKey, 'v')).toBe('2');
-  await states.restore(POLICY, tokenOf({ ...attempt, generation: attempt.generation + 1 }), []);
-  expect(await redis.hget(stateKey, 'v')).toBe('2');
-  await states.erase(POLICY.id, false);
-  expect(await redis.hget(stateKey, 'v')).toBe('2');
+  const before = await everything();
+  const later = tokenOf({ ...attempt, generation: attempt.generation + 1 });
+  expect(await states.publish(POLICY, tokenOf(attempt))).toBe('stale');
+  expect(await states.fail(POLICY.id, attempt.generation, FAILURE, 1000)).toBeUndefined();
+  expect(await states.restore(POLICY, later, [attempt.now - 1])).toBe(false);
+  expect(await states.restore(POLICY, undefined, [attempt.now - 1])).toBe(false);
+  expect(await everything()).toEqual(before);
 });
+
+test.each([false, true])(
+  'an older daemon deletes the token of a newer state, raises its floor and touches nothing else (forget: %s)',
+  async (forget) => {
+    const { states, redis, stateKey, tokenKey, begin } = await setUp();
+    await states.publish(POLICY, tokenOf(await begin()));
+    await begin();
+    await redis.hset(stateKey, { v: 2, zz: 'unknown here' });
+    const before = await redis.hgetall(stateKey);
+    const endsAt = await redis.pexpiretime(stateKey);
+    expect(await states.erase(POLICY.id, forget)).toBe(true);
+    expect(await redis.exists(tokenKey)).toBe(0);
+    const { g, a } = await redis.hgetall(stateKey);
+    expect(Number(g)).toBeGreaterThan(Number(before.a));
+    expect(await redis.hgetall(stateKey)).toEqual({ ...before, g, a: g });
+    expect(a).toBe(g);
+    expect(await redis.pexpiretime(stateKey)).toBe(endsAt);
+  },
+);

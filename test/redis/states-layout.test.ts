@@ -135,8 +135,12 @@ test('all keys of one script are in one slot of a cluster', async () => {
   await states.erase(POLICY.id, true);
   await fleet.beginEpoch('one', 0);
   await fleet.view(1000);
+  await fleet.pause({ select: 'billing/*/graph', all: false, until: 1, by: 'oncall' });
+  await fleet.pauses(begun.now);
   await indexes.dispatch('one', POLICY.host, { count: 1, windowMs: 1 }, 1, []);
   await indexes.enter(POLICY, 'job');
+  await indexes.enlist(POLICY.host, [{ target: POLICY.id, dueAt: 1 }]);
+  await indexes.hosts();
   await indexes.plan(POLICY.host, POLICY.id, 1, 1, [1, 2]);
   await indexes.giveBack(POLICY.host, POLICY.id, 1, { count: 1, windowMs: 1 }, 1);
   const event = { kind: 'unreachable', tenant: 'a', startedAt: begun.now, code: 'x' } as const;

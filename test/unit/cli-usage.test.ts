@@ -88,6 +88,17 @@ describe('the command line', () => {
     expect(JSON.parse(stdout)).toMatchObject({ title: 'evertoken configuration' });
   });
 
+  test('knows --json in every command', async () => {
+    const cli = commandLine(NOWHERE);
+    const help = (await cli.run('--help')).stdout.split('Commands:')[1] ?? '';
+    const names = [...help.matchAll(/^ {2}([a-z][a-z-]*)/gm)].map(([, name]) => name as string);
+    const commands = names.filter((name) => name !== 'help');
+    expect(commands).toContain('mock-idp');
+    const helps = await Promise.all(commands.map((name) => cli.run(name, '--help')));
+    const without = commands.filter((_name, i) => !/^ +--json /m.test(helps[i]?.stdout ?? ''));
+    expect(without).toEqual([]);
+  });
+
   test('leaves the options of mock-idp to mock-idp', async () => {
     const cli = commandLine(NOWHERE);
     expect((await cli.run('mock-idp', '--help')).stdout).toContain('--lifetime');

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { afterAll, beforeEach, describe, expect, it } from 'vitest';
-import { checkCredentials } from '../../src/config/credentials.ts';
 import { findConfigFile, type LoadOptions, loadConfig } from '../../src/config/load.ts';
 import { EvertokenError } from '../../src/core/errors.ts';
 import type { Environment } from '../../src/credentials/source.ts';
@@ -418,6 +417,16 @@ describe('a configuration with a mistake', () => {
       'http.probes: expected host:port',
     ],
     ['another protocol than Redis', withTop({ redis: 'http://h' }), 'redis: expected redis://host:port/db'],
+    [
+      'a Redis database that is no number',
+      withTop({ redis: 'redis://h/abc' }),
+      'redis: expected redis://host:port/db',
+    ],
+    [
+      'options in the URL of Redis',
+      withTop({ redis: 'redis://h?password=x' }),
+      'redis: expected redis://host:port/db',
+    ],
     ['a number for redis', withTop({ redis: 5 }), 'redis: expected text or a mapping, but got a number'],
     [
       'Sentinel',
@@ -625,38 +634,22 @@ describe('the check of credentials', () => {
 
   it('finds nothing where every secret can be read', () => {
     write('s', 'x');
-    expect(checkCredentials(load(content), { OLD_SECRET: 'x', NEW_SECRET: 'x' })).toEqual([]);
+    const env = { OLD_SECRET: 'x', NEW_SECRET: 'x' };
+    expect(problems(content, env, { checkCredentials: true })).toEqual([]);
   });
 
-  it('gives the place of each that cannot be read', () => {
-    const found = checkCredentials(load(content), { NEW_SECRET: '' });
-    const file = join(folder, 'evertoken.yaml');
-    expect(found).toMatchObject([
-      {
-        file,
-        line: 2,
-        path: 'clients.billing.credentials[0].secret.env',
-        message: expect.stringMatching(/OLD_SECRET is not set/),
-      },
-      {
-        file,
-        line: 2,
-        path: 'clients.billing.credentials[1].secret.env',
-        message: expect.stringMatching(/NEW_SECRET is empty/),
-      },
-      {
-        file,
-        line: 2,
-        path: 'clients.billing.credentials[2].secret.file',
-        message: expect.stringMatching(/file named here does not exist/),
-      },
-    ]);
-    expect(found[0]?.column).toBeLessThan(found[1]?.column ?? 0);
-  });
-
-  it('can be asked for with loading: CREDENTIAL_UNREADABLE where nothing else is wrong', () => {
+  it('gives the place of each that cannot be read, as CREDENTIAL_UNREADABLE where nothing else is wrong', () => {
     expect(failure(content, {}, { checkCredentials: true })?.code).toBe('CREDENTIAL_UNREADABLE');
-    expect(problems(content, {}, { checkCredentials: true })).toHaveLength(3);
+    const places = /^evertoken\.yaml:2:(\d+) clients\.billing\.credentials\[(\d)\]\.secret\.(.*)$/;
+    const found = problems(content, { NEW_SECRET: '' }, { checkCredentials: true }).map(
+      (line) => places.exec(line) ?? [],
+    );
+    expect(found.map(([, , index, text]) => `${index} ${text}`)).toEqual([
+      expect.stringMatching(/^0 env: .*OLD_SECRET is not set: set it/),
+      expect.stringMatching(/^1 env: .*NEW_SECRET is empty: set it/),
+      expect.stringMatching(/^2 file: .*file named here does not exist: put the secret there/),
+    ]);
+    expect(Number(found[0]?.[1])).toBeLessThan(Number(found[1]?.[1]));
   });
 
   it('refuses a password of Redis that cannot be read, always', () => {

@@ -14,6 +14,7 @@ const generation = fc.integer({ min: 0, max: 4 });
 const anyState: fc.Arbitrary<TargetState> = fc.record({
   generation,
   attempted: generation,
+  concluded: generation,
   wanted: generation,
   wantedBy: fc.constantFrom('', 'by oncall'),
   leaseUntil: around,

@@ -23,6 +23,7 @@ const decideAfter = (...changes: Changes[]): Decision => decide(state(...changes
 const aged = (usedMs: number): Changes => ({
   generation: 10,
   attempted: 10,
+  concluded: 10,
   issuedAt: NOW - usedMs,
   expiresAt: NOW - usedMs + HOUR,
 });
@@ -30,7 +31,9 @@ const FRESH = aged(10 * MINUTE);
 const DUE = aged(30 * MINUTE);
 const EXPIRED = aged(2 * HOUR);
 const WANTED: Changes = { wanted: 11, wantedBy: 'by oncall' };
-const TRIED: Changes = { attempted: 11 };
+const TRIED: Changes = { attempted: 11, concluded: 11 };
+/** Its process was killed in between. */
+const NEVER_CONCLUDED: Changes = { attempted: 11 };
 const sent = (...agesMs: number[]): Changes => ({ requestLog: agesMs.map((age) => NOW - age) });
 const failed = (kind: FailureKind, waitMs: number): Changes => ({
   failures: 1,
@@ -55,6 +58,12 @@ describe('a target is refreshed', () => {
     ['that is wanted, with four requests in the window', [DUE, WANTED, sent(4, 3, 2, 1)], 'wanted', /wanted/],
     ['that is wanted and parked', [FRESH, WANTED, failed('credential', HOUR)], 'wanted', /wanted/],
     ['that is wanted and backing off', [FRESH, WANTED, failed('transient', 9000)], 'wanted', /wanted/],
+    [
+      'that is wanted and parked, after an attempt that never ended',
+      [FRESH, WANTED, NEVER_CONCLUDED, failed('credential', HOUR)],
+      'wanted',
+      /wanted/,
+    ],
     [
       'that is wanted, was tried, and may be again',
       [FRESH, WANTED, TRIED, failed('tenant', 0)],
@@ -156,7 +165,8 @@ describe('after Redis time went back', () => {
   });
 
   it('an order is carried out though its generation runs ahead of the clock', () => {
-    const ahead = { generation: NOW + HOUR, attempted: NOW + HOUR, wanted: NOW + HOUR + 1, wantedBy: 'x' };
+    const at = NOW + HOUR;
+    const ahead = { generation: at, attempted: at, concluded: at, wanted: at + 1, wantedBy: 'x' };
     expect(decideAfter(FRESH, ahead)).toMatchObject({ act: 'refresh', reason: 'wanted' });
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { formatDuration, parseDurationMs, parseRate } from '../../src/core/duration.ts';
+import { formatDuration, parseDurationMs, parseRate, perSecond } from '../../src/core/duration.ts';
 
 const MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -101,3 +101,8 @@ describe('a rate', () => {
 function keysOf<T extends object>(value: T): (keyof T)[] {
   return Object.keys(value) as (keyof T)[];
 }
+
+test('a rate is compared with others by what it gives in a second', () => {
+  const rates = ['300/1h', '5/5m', '1/s', '50/s'].map((text) => parseRate(text) ?? { count: 0, windowMs: 1 });
+  expect(rates.map(perSecond)).toEqual([1 / 12, 1 / 60, 1, 50]);
+});

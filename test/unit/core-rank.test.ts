@@ -6,7 +6,8 @@ import { EMPTY_STATE, type TargetState } from '../../src/core/state.ts';
 const NOW = Date.UTC(2026, 10, 22);
 const END_OF_CENTURY = Date.UTC(2100, 0, 1);
 const state = (changes: Partial<TargetState>): TargetState => ({ ...EMPTY_STATE, ...changes });
-const WANTED = { generation: 5, attempted: 5, wanted: 6 };
+const WANTED = { generation: 5, attempted: 5, concluded: 5, wanted: 6 };
+const TRIED = { ...WANTED, attempted: 6, concluded: 6 };
 
 describe('the class of a target that is due', () => {
   test.each<[what: string, changes: Partial<TargetState>, ReadyClass]>([
@@ -19,8 +20,9 @@ describe('the class of a target that is due', () => {
     ['an order', { expiresAt: NOW + 1, ...WANTED }, 'operator'],
     ['an order, while everything fails', { failures: 9, ...WANTED }, 'operator'],
     ['an order for what was never issued', { wanted: 1 }, 'operator'],
-    ['an order that was tried, with a live token', { expiresAt: NOW + 1, ...WANTED, attempted: 6 }, 'issued'],
-    ['an order that was tried and failed', { failures: 1, ...WANTED, attempted: 6 }, 'failing'],
+    ['an order that was tried, with a live token', { expiresAt: NOW + 1, ...TRIED }, 'issued'],
+    ['an order that was tried and failed', { failures: 1, ...TRIED }, 'failing'],
+    ['an order whose attempt never ended', { failures: 1, ...WANTED, attempted: 6 }, 'operator'],
   ])('with %s', (_what, changes, expected) => {
     expect(readyClass(state(changes), NOW)).toBe(expected);
   });
@@ -29,7 +31,13 @@ describe('the class of a target that is due', () => {
 describe('the score in the ready index', () => {
   const moment = fc.integer({ min: 0, max: END_OF_CENTURY });
   const anyState = fc
-    .record({ expiresAt: moment, failures: fc.nat(3), attempted: fc.nat(2), wanted: fc.nat(2) })
+    .record({
+      expiresAt: moment,
+      failures: fc.nat(3),
+      attempted: fc.nat(2),
+      concluded: fc.nat(2),
+      wanted: fc.nat(2),
+    })
     .map(state);
 
   it('keeps every class in a band of its own until 2100', () => {

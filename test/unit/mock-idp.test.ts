@@ -301,6 +301,7 @@ describe('the process', () => {
       'c:d',
       '--signing',
       'premade',
+      '--json',
     ]);
     const line = await child.waitForLine(() => true);
     const { listening } = JSON.parse(line) as { listening: string };

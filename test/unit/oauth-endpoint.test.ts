@@ -244,20 +244,6 @@ it('frees the connection of a request that was cut off', async () => {
   expect(answerOf(await endpoint.send(requestTo(server.url), { timeoutMs: 5000 })).status).toBe(200);
 });
 
-it('gives a request up when it is told to', async () => {
-  const server = await serve((_request, response) => response.writeHead(503).flushHeaders());
-  const stop = new AbortController();
-  const endpoint = endpointWith();
-  const sent = endpoint.send(requestTo(server.url), { timeoutMs: 5000, signal: stop.signal });
-  while (server.requests.length === 0) await yieldToLoop();
-  stop.abort();
-  expect(failureOf(await sent).code).toBe('aborted');
-  expect(
-    failureOf(await endpoint.send(requestTo(server.url), { timeoutMs: 5000, signal: stop.signal })).code,
-  ).toBe('aborted');
-  expect(server.requests).toHaveLength(1);
-});
-
 it('ends the requests in flight before it closes, and sends none after', async () => {
   const server = await serve((_request, response) => setImmediate(() => json(response, '{}')));
   const endpoint = new TokenEndpoint({ version: '0' });

@@ -1,6 +1,7 @@
 import { EvertokenError } from '../../core/errors.ts';
 import { formatMoment } from '../../core/moment.ts';
 import { parseSelect } from '../../core/target.ts';
+import { LONGEST_PAUSE_MS } from '../../refresh/orders.ts';
 import { type OrderFlags, orderedBy, type SelectFlags } from '../flags.ts';
 import { describeResult, giveOrder } from '../order.ts';
 import { print, printJson } from '../output.ts';
@@ -14,18 +15,17 @@ interface PauseFlags extends OrderFlags, SelectFlags {
   readonly until?: number;
 }
 
-const DEFAULT_PAUSE_MS = 3_600_000;
-const LONGEST_PAUSE_MS = 24 * 3_600_000;
-
-/** Holds back the refreshing of targets for a time. */
+/**
+ * Holds back the refreshing of targets for a time; without an end a daemon says how long. The end is a moment, so that
+ * an order that has to wait for a daemon does not begin to count only then.
+ */
 export async function runPause(flags: PauseFlags, select: string): Promise<number> {
   parseSelect(select, { all: flags.all === true });
   return withSession(loadSettings(flags), async (session) => {
     const now = await session.fleet.now();
-    const untilMs = flags.until ?? now + (flags.for ?? DEFAULT_PAUSE_MS);
-    if (untilMs <= now || untilMs > now + LONGEST_PAUSE_MS)
+    const until = flags.until ?? (flags.for === undefined ? undefined : now + flags.for);
+    if (until !== undefined && (until <= now || until > now + LONGEST_PAUSE_MS))
       throw new EvertokenError('USAGE', 'expected a pause that ends in the future and lasts at most 24 h');
-    const until = new Date(untilMs).toISOString();
     const order = { select, all: flags.all, until, by: orderedBy(flags) };
     const result = await giveOrder(session, 'pause', order);
     if (flags.json === true) printJson(result);

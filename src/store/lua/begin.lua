@@ -18,8 +18,9 @@ local fields = redis.call('HGETALL', KEYS[1])
 local state = {}
 for i = 1, #fields, 2 do state[fields[i]] = fields[i + 1] end
 
-if state.v and tonumber(state.v) > tonumber(ARGV[1]) then return {'newer', now, tonumber(state.v)} end
-local lease = tonumber(state.l or 0)
+local version = tonumber(state.v) or 0
+if version > tonumber(ARGV[1]) then return {'newer', now, version} end
+local lease = (tonumber(state.l) or 0)
 if lease > now and lease - now <= tonumber(ARGV[6]) then return {'leased', now, lease} end
 
 local windowMs = tonumber(ARGV[4])
@@ -32,7 +33,7 @@ if #log >= limit then return {'limited', now, tonumber(log[#log - limit + 1], 16
 log[#log + 1] = string.format('%x', now)
 
 -- Above every generation ever given, and above what is wanted, so that this attempt fulfils it.
-local generation = math.max(now, tonumber(state.a or 0) + 1, tonumber(state.g or 0) + 1, tonumber(state.w or 0))
+local generation = math.max(now, (tonumber(state.a) or 0) + 1, (tonumber(state.g) or 0) + 1, (tonumber(state.w) or 0))
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'a', generation, 'l', now + tonumber(ARGV[2]), 'L', table.concat(log, ','))
-redis.call('PEXPIRE', KEYS[1], math.max(0, tonumber(state.e or 0) - now) + tonumber(ARGV[5]))
+redis.call('PEXPIRE', KEYS[1], math.max(0, (tonumber(state.e) or 0) - now) + tonumber(ARGV[5]))
 return {'begun', now, generation, unpack(fields)}

@@ -19,7 +19,10 @@
 --      10 a claim's time in the queue, ms       11 its share of the life left
 --      12 its least, ms    13 its most, ms      14 without a live token, ms
 --      15 the band width of the ready scores
---      16 ... of what was looked at: target, due score seen, 'ready' or 'wait', the score
+--      16 the longest time for which a gate is closed, ms: what is closed for longer was closed by a clock that has
+--         gone back since, and is open
+--      17 the longest grace of an epoch, and of a probe, ms: in the same way
+--      18 ... of what was looked at: target, due score seen, 'ready' or 'wait', the score
 -- Result  {'epoch'} when Redis does not know the dispatcher's epoch, else
 --         {'ok', now, gate closed until, next due (0: none), waiting in ready,
 --          {claimed target, ...}, {due target, due score, ...}}
@@ -29,13 +32,24 @@ local epoch, dueKey, readyKey, gateKey, limitsKey, waitKey = unpack(KEYS)
 local known = redis.call('HMGET', epoch, 'id', 'opensAt')
 if known[1] ~= ARGV[1] then return {'epoch'} end
 
-for i = 16, #ARGV, 4 do
+local band = tonumber(ARGV[15])
+
+-- Who is ranked by how long it has waited (never issued: band 1, operator: band 3) keeps its place when it is
+-- looked at again.
+local function fileReady(target, score)
+  local before = (tonumber(redis.call('ZSCORE', readyKey, target)) or -1)
+  local class = math.floor(score / band)
+  if (class == 1 or class == 3) and math.floor(before / band) == class then score = math.min(score, before) end
+  redis.call('ZADD', readyKey, string.format('%.17g', score), target)
+end
+
+for i = 18, #ARGV, 4 do
   local target = ARGV[i]
   -- As numbers: servers differ in how they write a score.
   local score = redis.call('ZSCORE', dueKey, target)
   if score and tonumber(score) == tonumber(ARGV[i + 1]) then
     if ARGV[i + 2] == 'ready' then
-      redis.call('ZADD', readyKey, ARGV[i + 3], target)
+      fileReady(target, tonumber(ARGV[i + 3]))
       redis.call('ZADD', dueKey, 'XX', now + tonumber(ARGV[8]), target)
     else
       redis.call('ZREM', readyKey, target)
@@ -49,22 +63,27 @@ local intervalMs, burstMs = tonumber(ARGV[3]), tonumber(ARGV[4])
 -- A turn further ahead than this rate could have put it is of a slower rate, or of a clock that has gone back since:
 -- then the burst counts as used up, and the rate holds from now on.
 local function turnOf(stored, burst, interval)
-  local at = tonumber(stored or 0)
+  local at = (tonumber(stored) or 0)
   if at > now + burst + interval + 1 then at = now + burst end
   return math.max(now, at)
 end
 local nextAt = turnOf(gate[1], burstMs, intervalMs)
-local closedUntil = tonumber(gate[2] or 0)
+-- A moment that is further ahead than it can be is of a clock that has gone back since: it holds nobody.
+local function within(stored, longest)
+  local at = (tonumber(stored) or 0)
+  return at - now <= longest and at or 0
+end
+local longestClosed, longestGrace = tonumber(ARGV[16]), tonumber(ARGV[17])
+local closedUntil = within(gate[2], longestClosed)
 local probing = gate[3] == '1'
-if probing then closedUntil = math.max(closedUntil, tonumber(gate[5] or 0)) end
+if probing then closedUntil = math.max(closedUntil, within(gate[5], longestGrace)) end
 local gives = 0
-if closedUntil <= now and tonumber(known[2]) <= now then
+if closedUntil <= now and within(known[2], longestGrace) <= now then
   gives = math.max(0, math.floor((now + burstMs - nextAt) / intervalMs) + 1)
   if probing then gives = math.min(gives, 1) end
   gives = math.min(gives, tonumber(ARGV[6]) - redis.call('LLEN', waitKey))
 end
 
-local band = tonumber(ARGV[15])
 local ranges = {
   live = {'(' .. now, '(' .. band},
   dead = {0, now},
@@ -93,7 +112,7 @@ local function nextOf(class)
     place = 1
   end
   places[class] = place + 1
-  return lists[class][place], tonumber(lists[class][place + 1] or 0)
+  return lists[class][place], (tonumber(lists[class][place + 1]) or 0)
 end
 
 local tenantLimits, tenantNext = {}, {}
@@ -102,12 +121,12 @@ local tenantLimits, tenantNext = {}, {}
 local function heldUntil(target)
   local scope = string.match(target, '^(.*)/[^/]*$')
   local client = string.match(scope, '^[^/]*')
-  if not tenantLimits[client] then tenantLimits[client] = tonumber(redis.call('HGET', limitsKey, client) or 200) end
+  if not tenantLimits[client] then tenantLimits[client] = (tonumber(redis.call('HGET', limitsKey, client)) or 200) end
   local tenant = tenantNext[scope]
   if not tenant then
     local stored = redis.call('HMGET', ARGV[2] .. scope, 'nextAt', 'closedUntil')
     local at = turnOf(stored[1], tonumber(ARGV[5]), tenantLimits[client])
-    tenant = {at = at, closed = tonumber(stored[2] or 0), held = 0}
+    tenant = {at = at, closed = within(stored[2], longestClosed), held = 0}
     tenantNext[scope] = tenant
   end
   if tenant.closed <= now and tenant.at - tonumber(ARGV[5]) <= now then
@@ -153,7 +172,7 @@ local function takeFirst(order)
 end
 
 local claimed = {}
-local seq = tonumber(gate[4] or 0)
+local seq = (tonumber(gate[4]) or 0)
 while #claimed < gives do
   local target
   if probing then
@@ -177,4 +196,4 @@ end
 
 local due = redis.call('ZRANGEBYSCORE', dueKey, '-inf', now, 'WITHSCORES', 'LIMIT', 0, ARGV[7])
 local following = redis.call('ZRANGEBYSCORE', dueKey, '(' .. now, '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-return {'ok', now, closedUntil, math.floor(tonumber(following[2] or 0)), redis.call('ZCARD', readyKey), claimed, due}
+return {'ok', now, closedUntil, math.floor((tonumber(following[2]) or 0)), redis.call('ZCARD', readyKey), claimed, due}

@@ -13,7 +13,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('ZADD', KEYS[1], 'XX', now + tonumber(ARGV[3]), ARGV[1])
 local gate = redis.call('HMGET', KEYS[2], 'nextAt', 'probe')
-local nextAt = tonumber(gate[1] or 0)
+local nextAt = (tonumber(gate[1]) or 0)
 if nextAt > now then redis.call('HSET', KEYS[2], 'nextAt', math.max(now, nextAt - tonumber(ARGV[4]))) end
 if gate[2] == ARGV[1] then redis.call('HSET', KEYS[2], 'probeUntil', 0) end
 return {1}

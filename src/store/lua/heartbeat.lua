@@ -16,9 +16,13 @@ else
   redis.call('ZADD', KEYS[1], now, ARGV[1])
   redis.call('HSET', KEYS[2], ARGV[1], ARGV[2])
 end
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now - tonumber(ARGV[3]))) do
-  redis.call('ZREM', KEYS[1], gone)
-  redis.call('HDEL', KEYS[2], gone)
+-- A heartbeat in the future is of a clock that has gone back since: who lives beats again.
+local liveMs = tonumber(ARGV[3])
+for _, range in ipairs({{'-inf', now - liveMs}, {'(' .. (now + liveMs), '+inf'}}) do
+  for _, gone in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], unpack(range))) do
+    redis.call('ZREM', KEYS[1], gone)
+    redis.call('HDEL', KEYS[2], gone)
+  end
 end
 local epoch = redis.call('HMGET', KEYS[3], 'id', 'opensAt')
-return {now, epoch[1] or '', tonumber(epoch[2] or 0), redis.call('HVALS', KEYS[2])}
+return {now, epoch[1] or '', (tonumber(epoch[2]) or 0), redis.call('HVALS', KEYS[2])}

@@ -10,25 +10,27 @@
 --      6  channel that tells of a new token
 --      7  the message
 --      8  how long the state is kept beyond its token, ms
+--      9  layout version of this daemon
 -- Result  {'published', now}
---         {'stale', now, generation}  a newer generation is published: this one changes nothing
+--         {'stale', now, generation}  a newer generation is published, or a newer daemon wrote this state: this
+--                                     one changes nothing
 --         {'dead', now}               the token has ended already: setting it would delete the live one
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', KEYS[1], 'g', 'a', 's', 'w')
+local state = redis.call('HMGET', KEYS[1], 'g', 'a', 's', 'w', 'v')
 local generation = tonumber(ARGV[1])
-if generation <= tonumber(state[1] or 0) then return {'stale', now, tonumber(state[1])} end
+if (tonumber(state[5]) or 0) > tonumber(ARGV[9]) then return {'stale', now, (tonumber(state[1]) or 0)} end
+if generation <= (tonumber(state[1]) or 0) then return {'stale', now, tonumber(state[1])} end
 if tonumber(ARGV[3]) <= now then return {'dead', now} end
 
 redis.call('SET', KEYS[2], ARGV[4], 'PXAT', ARGV[3])
-redis.call('HSETNX', KEYS[1], 'v', 1)
-redis.call('HSET', KEYS[1], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5])
-if generation >= tonumber(state[3] or 0) then
+redis.call('HSET', KEYS[1], 'v', ARGV[9], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5])
+if generation >= (tonumber(state[3]) or 0) then
   redis.call('HSET', KEYS[1], 's', ARGV[1])
   redis.call('HDEL', KEYS[1], 'n', 'f', 'r')
 end
-if generation >= tonumber(state[4] or 0) then redis.call('HDEL', KEYS[1], 'w', 'b') end
-if generation >= tonumber(state[2] or 0) then
+if generation >= (tonumber(state[4]) or 0) then redis.call('HDEL', KEYS[1], 'w', 'b') end
+if generation >= (tonumber(state[2]) or 0) then
   redis.call('HSET', KEYS[1], 'a', ARGV[1])
   redis.call('HDEL', KEYS[1], 'l')
 end

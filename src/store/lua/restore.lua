@@ -14,10 +14,12 @@
 --      8  identical limit: window, ms; requests before it are left out
 --      9  channel that tells of a new token
 --      10 the message
+--      11 layout version of this daemon; a state that a newer one wrote is left alone
 -- Result  {'restored' or 'kept', now}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', KEYS[1], 'g', 'a', 'L', 'e', 's', 'w')
+local state = redis.call('HMGET', KEYS[1], 'g', 'a', 'L', 'e', 's', 'w', 'v')
+if (tonumber(state[7]) or 0) > tonumber(ARGV[11]) then return {'kept', now} end
 local generation = tonumber(ARGV[1])
 local windowStart = now - tonumber(ARGV[8])
 
@@ -29,20 +31,19 @@ for at in string.gmatch((state[3] or '') .. ',' .. ARGV[6], '%x+') do
   end
 end
 table.sort(log, function(one, other) return tonumber(one, 16) < tonumber(other, 16) end)
-local attempted = tonumber(state[2] or 0)
-redis.call('HSETNX', KEYS[1], 'v', 1)
-redis.call('HSET', KEYS[1], 'L', table.concat(log, ','), 'a', math.max(attempted, generation))
+local attempted = (tonumber(state[2]) or 0)
+redis.call('HSET', KEYS[1], 'v', ARGV[11], 'L', table.concat(log, ','), 'a', math.max(attempted, generation))
 
 local outcome = 'kept'
-local expiresAt = tonumber(state[4] or 0)
-if ARGV[4] ~= '' and generation > tonumber(state[1] or 0) and tonumber(ARGV[3]) > now then
+local expiresAt = (tonumber(state[4]) or 0)
+if ARGV[4] ~= '' and generation > (tonumber(state[1]) or 0) and tonumber(ARGV[3]) > now then
   redis.call('SET', KEYS[2], ARGV[4], 'PXAT', ARGV[3])
   redis.call('HSET', KEYS[1], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5])
-  if generation >= tonumber(state[5] or 0) then
+  if generation >= (tonumber(state[5]) or 0) then
     redis.call('HSET', KEYS[1], 's', ARGV[1])
     redis.call('HDEL', KEYS[1], 'n', 'f', 'r')
   end
-  if generation >= tonumber(state[6] or 0) then redis.call('HDEL', KEYS[1], 'w', 'b') end
+  if generation >= (tonumber(state[6]) or 0) then redis.call('HDEL', KEYS[1], 'w', 'b') end
   if generation >= attempted then redis.call('HDEL', KEYS[1], 'l') end
   redis.call('PUBLISH', ARGV[9], ARGV[10])
   expiresAt = tonumber(ARGV[3])

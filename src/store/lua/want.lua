@@ -10,15 +10,15 @@
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local state = redis.call('HMGET', KEYS[1], 'v', 'g', 'a', 'w')
-if tonumber(state[1] or 0) > tonumber(ARGV[4]) then return {'newer', now, tonumber(state[1])} end
-if ARGV[3] ~= '' and ARGV[3] ~= (state[2] or '0') then return {'superseded', now, tonumber(state[2] or 0)} end
+if (tonumber(state[1]) or 0) > tonumber(ARGV[4]) then return {'newer', now, tonumber(state[1])} end
+if ARGV[3] ~= '' and ARGV[3] ~= (state[2] or '0') then return {'superseded', now, (tonumber(state[2]) or 0)} end
 
 local order = tonumber(ARGV[1])
 if order == 0 then order = now + 1 end
 -- After the clock went back generations run ahead of it; an order is still newer than an attempt before it.
-local attempted = tonumber(state[3] or 0)
+local attempted = (tonumber(state[3]) or 0)
 if attempted > now then order = math.max(order, attempted + 1) end
-if order > tonumber(state[4] or 0) then
+if order > (tonumber(state[4]) or 0) then
   redis.call('HSET', KEYS[1], 'v', ARGV[4], 'w', order, 'b', ARGV[2])
   if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
 end

@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest';
+import { Metrics } from '../../src/observe/metrics.ts';
+
+const FIGURES = {
+  hosts: [{ host: 'idp.example', managed: 7, due: 1, ready: 2, closedSeconds: 3 }],
+  processes: 4,
+  queueWaiting: 5,
+};
+
+const FLEET = /^evertoken_(targets|targets_due|targets_ready|gate_closed_seconds|processes|queue_waiting)\b/;
+
+const samples = (exposition: string): string[] => exposition.split('\n').filter((line) => FLEET.test(line));
+
+test("the fleet's figures are those of the scrape", async () => {
+  expect(samples(await new Metrics().expose(FIGURES))).toEqual([
+    'evertoken_targets{host="idp.example"} 7',
+    'evertoken_targets_due{host="idp.example"} 1',
+    'evertoken_targets_ready{host="idp.example"} 2',
+    'evertoken_gate_closed_seconds{host="idp.example"} 3',
+    'evertoken_processes 4',
+    'evertoken_queue_waiting 5',
+  ]);
+});
+
+test("where the fleet's figures are not known, neither the last ones nor zeros are shown", async () => {
+  const metrics = new Metrics();
+  expect(samples(await metrics.expose(undefined))).toEqual([]);
+  await metrics.expose(FIGURES);
+  const blind = await metrics.expose(undefined);
+  expect(samples(blind)).toEqual([]);
+  expect(blind).toContain('evertoken_redis_up 0');
+  expect(samples(await metrics.expose(FIGURES))).toHaveLength(6);
+});
