@@ -46,6 +46,20 @@ export interface FailureNote {
 /** Who can mend a failure, and so how it is retried. */
 export type FailureKind = 'transient' | 'throttled' | 'credential' | 'configuration' | 'tenant';
 
+/**
+ * What `begin` gave: the attempt's generation with the state as it was before, or what stands in the way. `now` is Redis
+ * time, ms.
+ */
+export type BeginResult =
+  | {
+      readonly outcome: 'begun';
+      readonly now: number;
+      readonly generation: number;
+      readonly state: TargetState;
+    }
+  | { readonly outcome: 'leased' | 'limited'; readonly now: number; readonly until: number }
+  | { readonly outcome: 'newer'; readonly now: number; readonly version: number };
+
 export const EMPTY_STATE: TargetState = {
   generation: 0,
   attempted: 0,

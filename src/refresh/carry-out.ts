@@ -1,5 +1,6 @@
 import { decide } from '../core/decide.ts';
 import { EvertokenError } from '../core/errors.ts';
+import type { Due } from '../core/filing.ts';
 import type { TargetState } from '../core/state.ts';
 import { type ParsedSelect, parseSelect, type TargetId } from '../core/target.ts';
 import { PAUSED_LOOK_MS } from './dispatch.ts';
@@ -14,7 +15,7 @@ import {
   type ResumeOrder,
   Tally,
 } from './orders.ts';
-import type { CataloguePort, ClockPort, Due, IndexesPort, StatesPort } from './ports.ts';
+import type { CataloguePort, ClockPort, IndexesPort, StatesPort } from './ports.ts';
 
 /** What operators' orders change for the whole fleet. */
 export interface OrdersPort {

@@ -1,10 +1,11 @@
 import { decide } from '../core/decide.ts';
 import type { Rate } from '../core/duration.ts';
+import type { Due, Filed } from '../core/filing.ts';
 import { candidates } from '../core/plan.ts';
 import { readyScore } from '../core/rank.ts';
 import type { TargetState } from '../core/state.ts';
 import type { TargetId } from '../core/target.ts';
-import type { CataloguePort, Draw, Due, Filed, IndexesPort, StatesPort } from './ports.ts';
+import type { CataloguePort, Draw, IndexesPort, StatesPort } from './ports.ts';
 
 export interface DispatchDependencies {
   readonly catalogue: () => CataloguePort;

@@ -1,5 +1,6 @@
+import type { Due } from '../core/filing.ts';
 import type { ParsedSelect, TargetId } from '../core/target.ts';
-import type { Due, IndexesPort } from './ports.ts';
+import type { IndexesPort } from './ports.ts';
 
 /** Managed targets of one host that a select means. */
 export interface Matched {

@@ -1,9 +1,10 @@
 import type { Target } from '../core/client.ts';
 import type { Rate } from '../core/duration.ts';
 import type { Failure } from '../core/failure.ts';
+import type { DispatchResult, Due, Filed } from '../core/filing.ts';
 import type { Gate, GateEvent, GateScope } from '../core/gate.ts';
 import type { Secret } from '../core/secret.ts';
-import type { FailureNote, TargetPolicy, TargetState } from '../core/state.ts';
+import type { BeginResult, FailureNote, TargetPolicy, TargetState } from '../core/state.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Token } from '../core/token.ts';
 
@@ -11,7 +12,7 @@ import type { Token } from '../core/token.ts';
 
 export interface StatesPort {
   read(targets: readonly TargetId[]): Promise<TargetState[]>;
-  begin(policy: TargetPolicy, leaseMs: number): Promise<Begun>;
+  begin(policy: TargetPolicy, leaseMs: number): Promise<BeginResult>;
   countRequest(policy: TargetPolicy, generation: number): Promise<number | undefined>;
   release(target: TargetId, generation: number, before: number, begunAt: number): Promise<void>;
   publish(policy: TargetPolicy, token: Token): Promise<'published' | 'stale' | 'dead'>;
@@ -31,40 +32,6 @@ export interface StatesPort {
   restore(policy: TargetPolicy, token: Token | undefined, requestLog: readonly number[]): Promise<boolean>;
 }
 
-export type Begun =
-  | {
-      readonly outcome: 'begun';
-      readonly now: number;
-      readonly generation: number;
-      readonly state: TargetState;
-    }
-  | { readonly outcome: 'leased' | 'limited'; readonly now: number; readonly until: number }
-  | { readonly outcome: 'newer'; readonly now: number; readonly version: number };
-
-export interface Filed {
-  readonly target: TargetId;
-  readonly seen: number;
-  readonly as: 'ready' | 'wait';
-  readonly score: number;
-}
-
-export interface Due {
-  readonly target: TargetId;
-  readonly dueAt: number;
-}
-
-export type Dispatched =
-  | { readonly outcome: 'epoch' }
-  | {
-      readonly outcome: 'ok';
-      readonly now: number;
-      readonly closedUntil: number;
-      readonly nextDueAt: number;
-      readonly waiting: number;
-      readonly claimed: readonly TargetId[];
-      readonly due: readonly Due[];
-    };
-
 export interface IndexesPort {
   enter(
     policy: Pick<TargetPolicy, 'id' | 'host' | 'tenantScope'>,
@@ -76,7 +43,7 @@ export interface IndexesPort {
     perHost: Rate,
     mostWaiting: number,
     filed: readonly Filed[],
-  ): Promise<Dispatched>;
+  ): Promise<DispatchResult>;
   plan(
     host: string,
     target: TargetId,

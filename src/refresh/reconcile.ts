@@ -1,9 +1,10 @@
 import { decide } from '../core/decide.ts';
+import type { Due } from '../core/filing.ts';
 import { candidates } from '../core/plan.ts';
 import type { TargetState } from '../core/state.ts';
 import { isTarget, parseTarget, type TargetId } from '../core/target.ts';
 import type { Memory } from './memory.ts';
-import type { CataloguePort, ClockPort, Draw, Due, IndexesPort, StatesPort } from './ports.ts';
+import type { CataloguePort, ClockPort, Draw, IndexesPort, StatesPort } from './ports.ts';
 
 export interface ReconcileDependencies {
   readonly catalogue: () => CataloguePort;

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { CLAIM } from '../core/claim.ts';
 import type { Rate } from '../core/duration.ts';
+import type { DispatchResult, Due, Filed } from '../core/filing.ts';
 import type { Gate } from '../core/gate.ts';
 import { READY_BAND } from '../core/rank.ts';
 import type { TargetPolicy } from '../core/state.ts';
@@ -27,35 +28,6 @@ const LONGEST_GRACE_MS = 60_000;
 const MOST_SHOWN = 500;
 const SCAN_COUNT = 1000;
 const CHUNK = 1000;
-
-/** What a dispatcher made of a target that had come due. */
-export interface Filed {
-  readonly target: TargetId;
-  /** The due score that was seen; if it has moved since, nothing is done. */
-  readonly seen: number;
-  readonly as: 'ready' | 'wait';
-  /** Ready score, or when to look again. */
-  readonly score: number;
-}
-
-export interface Due {
-  readonly target: TargetId;
-  readonly dueAt: number;
-}
-
-export type DispatchResult =
-  | { readonly outcome: 'epoch' }
-  | {
-      readonly outcome: 'ok';
-      readonly now: number;
-      readonly closedUntil: number;
-      /** When the next target comes due; 0: none is managed. */
-      readonly nextDueAt: number;
-      readonly waiting: number;
-      readonly claimed: readonly TargetId[];
-      /** What is due now, at most 500 targets. */
-      readonly due: readonly Due[];
-    };
 
 /** The due and the ready index of every host. Being in due means: this target is managed. */
 export class Indexes {

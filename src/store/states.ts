@@ -1,7 +1,7 @@
 import type { Redis } from 'ioredis';
 import { LONGEST_CLAIM_MS } from '../core/claim.ts';
 import type { FailureNote, TargetPolicy, TargetState } from '../core/state.ts';
-import { EMPTY_STATE, STATE_VERSION } from '../core/state.ts';
+import { type BeginResult, EMPTY_STATE, STATE_VERSION } from '../core/state.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Token } from '../core/token.ts';
 import { decodeState, encodeFailure, encodeLog, encodeToken, encodeWantedBy } from './codec.ts';
@@ -23,16 +23,6 @@ const SCRIPTS = {
   erase: new Script('erase'),
   restore: new Script('restore'),
 };
-
-export type BeginResult =
-  | {
-      readonly outcome: 'begun';
-      readonly now: number;
-      readonly generation: number;
-      readonly state: TargetState;
-    }
-  | { readonly outcome: 'leased' | 'limited'; readonly now: number; readonly until: number }
-  | { readonly outcome: 'newer'; readonly now: number; readonly version: number };
 
 export type WantResult = { readonly outcome: 'wanted' | 'superseded' | 'newer'; readonly generation: number };
 

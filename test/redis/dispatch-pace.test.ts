@@ -1,10 +1,11 @@
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Rate } from '../../src/core/duration.ts';
+import type { DispatchResult } from '../../src/core/filing.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { connectRedis, whenReady } from '../../src/store/connection.ts';
 import { Fleet } from '../../src/store/fleet.ts';
-import { type DispatchResult, Indexes } from '../../src/store/indexes.ts';
+import { Indexes } from '../../src/store/indexes.ts';
 import { Keys } from '../../src/store/keys.ts';
 import { sharedRedis } from '../support/redis.ts';
 

@@ -2,11 +2,11 @@ import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
 import { decide } from '../../src/core/decide.ts';
 import { Secret } from '../../src/core/secret.ts';
-import type { TargetPolicy, TargetState } from '../../src/core/state.ts';
+import type { BeginResult, TargetPolicy, TargetState } from '../../src/core/state.ts';
 import { connectRedis, whenReady } from '../../src/store/connection.ts';
 import { Fleet } from '../../src/store/fleet.ts';
 import { Keys } from '../../src/store/keys.ts';
-import { type BeginResult, States } from '../../src/store/states.ts';
+import { States } from '../../src/store/states.ts';
 import { sharedRedis } from '../support/redis.ts';
 
 const POLICY: TargetPolicy = {

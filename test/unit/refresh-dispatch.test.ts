@@ -1,14 +1,15 @@
 import { describe, expect, it, test } from 'vitest';
 import type { Target } from '../../src/core/client.ts';
+import type { DispatchResult, Due, Filed } from '../../src/core/filing.ts';
 import { READY_BAND } from '../../src/core/rank.ts';
 import { EMPTY_STATE, type TargetState } from '../../src/core/state.ts';
 import { Dispatcher } from '../../src/refresh/dispatch.ts';
-import type { CataloguePort, Dispatched, Due, Filed } from '../../src/refresh/ports.ts';
+import type { CataloguePort } from '../../src/refresh/ports.ts';
 
 const NOW = 1_800_000_000_000;
 const HOST = 'idp.example:443';
 const RATE = { count: 50, windowMs: 1000 };
-type Ok = Extract<Dispatched, { outcome: 'ok' }>;
+type Ok = Extract<DispatchResult, { outcome: 'ok' }>;
 
 const HOUR = 3_600_000;
 const STATES: Record<string, Partial<TargetState>> = {
