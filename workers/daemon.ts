@@ -20,6 +20,8 @@ type HttpServer = ReturnType<Parts['http']>;
 const SLOTS = 128;
 /** What is in flight may end within this, a little more than the longest attempt. */
 const STOP_DEADLINE_MS = 12_000;
+/** Without Redis nothing that is in flight can be concluded, and BullMQ waits for Redis as long as it takes. */
+const STOP_WITHOUT_REDIS_MS = 1500;
 /** A terminal or a launcher may deliver one signal twice. */
 const SAME_SIGNAL_MS = 200;
 
@@ -74,7 +76,7 @@ async function startServices(
   parts: Parts,
   onTrouble: (error: unknown) => void,
 ): Promise<{ wake: () => void; stop: () => Promise<void> }> {
-  const { role, member, log } = parts;
+  const { role, member, log, health } = parts;
   parts.refreshQueue.onError(onTrouble);
   const alive = startSayingAlive(parts, onTrouble);
   await member.beat().catch(onTrouble);
@@ -89,13 +91,14 @@ async function startServices(
   ];
   const stop = async (): Promise<void> => {
     // No more claims first; then what is claimed and in flight ends; the rest goes back.
-    await scheduler?.stop();
-    const ended = await within(STOP_DEADLINE_MS, Promise.all(services.map((service) => service.stop(false))));
+    const deadlineMs = health.has('redis-unreachable') ? STOP_WITHOUT_REDIS_MS : STOP_DEADLINE_MS;
+    await within(deadlineMs, scheduler?.stop() ?? Promise.resolve());
+    const ended = await within(deadlineMs, Promise.all(services.map((service) => service.stop(false))));
     if (!ended) {
       log.warn('what was in flight has not ended in time: the end of its claims offers it again');
       await within(1000, Promise.all(services.map((service) => service.stop(true))));
     }
-    await Promise.all([heartbeat.stop(), alive.stop()]);
+    await within(deadlineMs, Promise.all([heartbeat.stop(), alive.stop()]));
     await within(2000, giveBackClaims(parts).catch(onTrouble));
     await within(1000, parts.refreshQueue.close());
     for (const service of services) service.disconnect();

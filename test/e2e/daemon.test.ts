@@ -47,6 +47,17 @@ test('a daemon that waits for Redis ends well when it is asked to', { timeout: 3
   expect(await daemon.stop()).toEqual({ code: 0, signal: null });
 });
 
+test('a daemon whose Redis has gone ends soon when it is asked to', { timeout: 30_000 }, async () => {
+  const redis = await ownRedis();
+  const daemon = await daemonOn(redis.url).start();
+  await redis.kill('SIGKILL');
+  await daemon.waitForLine((line) => line.includes('the connection to Redis is lost'));
+  const askedAt = performance.now();
+  expect(await daemon.stop()).toEqual({ code: 0, signal: null });
+  // Well before those who run daemons lose their patience, ten seconds by custom.
+  expect(performance.now() - askedAt).toBeLessThan(9000);
+});
+
 test('a wrong Redis password ends the daemon with the configuration’s exit code and no password in the message', {
   timeout: 30_000,
 }, async () => {
