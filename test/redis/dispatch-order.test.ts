@@ -1,12 +1,11 @@
 import type { Redis } from 'ioredis';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { READY_BAND } from '../../src/core/rank.ts';
-import { Secret } from '../../src/core/secret.ts';
-import { connectRedis, whenReady } from '../../src/store/connection.ts';
 import { Fleet } from '../../src/store/fleet.ts';
 import { Indexes } from '../../src/store/indexes.ts';
-import { Keys } from '../../src/store/keys.ts';
+import type { Keys } from '../../src/store/keys.ts';
 import { sharedRedis } from '../support/redis.ts';
+import { openStore } from '../support/store.ts';
 
 const HOST = 'idp.example:443';
 const FAST = { count: 1000, windowMs: 1 };
@@ -24,10 +23,7 @@ interface World {
 
 async function setUp(): Promise<World> {
   const { url, namespace } = sharedRedis();
-  const redis = connectRedis({ url: new Secret(url) }, 'commands', 'test');
-  onTestFinished(() => redis.disconnect());
-  await whenReady(redis);
-  const keys = new Keys(namespace);
+  const { redis, keys } = await openStore({ url, namespace });
   const indexes = new Indexes(redis, keys, 'refresh');
   const fleet = new Fleet(redis, keys);
   await fleet.beginEpoch('the epoch', 0);

@@ -1,10 +1,11 @@
 import type { Redis } from 'ioredis';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
-import { checkServer, connectRedis, whenReady } from '../../src/store/connection.ts';
+import { checkServer, whenReady } from '../../src/store/connection.ts';
 import { Fleet, type ProcessInfo } from '../../src/store/fleet.ts';
-import { Keys } from '../../src/store/keys.ts';
+import type { Keys } from '../../src/store/keys.ts';
 import { connect, ownRedis, sharedRedis } from '../support/redis.ts';
+import { openStore } from '../support/store.ts';
 
 const LIVE_MS = 10_000;
 
@@ -16,10 +17,7 @@ interface World {
 }
 
 async function setUp(shared: { url: string; namespace: string } = sharedRedis()): Promise<World> {
-  const redis = connectRedis({ url: new Secret(shared.url) }, 'commands', 'test');
-  onTestFinished(() => redis.disconnect());
-  await whenReady(redis);
-  const keys = new Keys(shared.namespace);
+  const { redis, keys } = await openStore(shared);
   return { url: shared.url, redis, keys, fleet: new Fleet(redis, keys) };
 }
 

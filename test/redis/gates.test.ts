@@ -1,13 +1,12 @@
 import type { Redis } from 'ioredis';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { type GateEvent, OPEN_GATE } from '../../src/core/gate.ts';
-import { Secret } from '../../src/core/secret.ts';
-import { connectRedis, whenReady } from '../../src/store/connection.ts';
 import { Fleet } from '../../src/store/fleet.ts';
 import { Gates } from '../../src/store/gates.ts';
 import { Indexes } from '../../src/store/indexes.ts';
-import { Keys } from '../../src/store/keys.ts';
+import type { Keys } from '../../src/store/keys.ts';
 import { sharedRedis } from '../support/redis.ts';
+import { openStore } from '../support/store.ts';
 
 const HOST = { host: 'idp.example:443' };
 const TENANT = { tenantScope: 'billing/contoso.example' };
@@ -21,10 +20,7 @@ interface World {
 }
 
 async function setUp(shared = sharedRedis()): Promise<World> {
-  const redis = connectRedis({ url: new Secret(shared.url) }, 'commands', 'test');
-  onTestFinished(() => redis.disconnect());
-  await whenReady(redis);
-  const keys = new Keys(shared.namespace);
+  const { redis, keys } = await openStore(shared);
   return { redis, keys, gates: new Gates(redis, keys), now: await new Fleet(redis, keys).now() };
 }
 

@@ -1,20 +1,16 @@
 import type { Redis } from 'ioredis';
-import { expect, onTestFinished, test, vi } from 'vitest';
-import { Secret } from '../../src/core/secret.ts';
-import { connectRedis, whenReady } from '../../src/store/connection.ts';
+import { expect, test, vi } from 'vitest';
 import { Fleet } from '../../src/store/fleet.ts';
 import { Indexes } from '../../src/store/indexes.ts';
-import { Keys } from '../../src/store/keys.ts';
+import type { Keys } from '../../src/store/keys.ts';
 import { sharedRedis } from '../support/redis.ts';
+import { openStore } from '../support/store.ts';
 
 const HOST = 'idp.example:443';
 
 async function setUp(): Promise<{ redis: Redis; keys: Keys; indexes: Indexes; now: number }> {
   const { url, namespace } = sharedRedis();
-  const redis = connectRedis({ url: new Secret(url) }, 'commands', 'test');
-  onTestFinished(() => redis.disconnect());
-  await whenReady(redis);
-  const keys = new Keys(namespace);
+  const { redis, keys } = await openStore({ url, namespace });
   return {
     ...{ redis, keys, indexes: new Indexes(redis, keys, 'refresh') },
     now: await new Fleet(redis, keys).now(),

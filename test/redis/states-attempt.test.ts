@@ -1,13 +1,11 @@
 import type { Redis } from 'ioredis';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { decide } from '../../src/core/decide.ts';
-import { Secret } from '../../src/core/secret.ts';
 import type { BeginResult, TargetPolicy, TargetState } from '../../src/core/state.ts';
-import { connectRedis, whenReady } from '../../src/store/connection.ts';
 import { Fleet } from '../../src/store/fleet.ts';
-import { Keys } from '../../src/store/keys.ts';
 import { States } from '../../src/store/states.ts';
 import { sharedRedis } from '../support/redis.ts';
+import { openStore } from '../support/store.ts';
 
 const POLICY: TargetPolicy = {
   id: 'billing/contoso.example/graph',
@@ -29,10 +27,7 @@ interface World {
 }
 
 async function setUp(shared = sharedRedis()): Promise<World> {
-  const redis = connectRedis({ url: new Secret(shared.url) }, 'commands', 'test');
-  onTestFinished(() => redis.disconnect());
-  await whenReady(redis);
-  const keys = new Keys(shared.namespace);
+  const { redis, keys } = await openStore(shared);
   const key = keys.state(POLICY.id);
   const fleet = new Fleet(redis, keys);
   return {

@@ -1,16 +1,16 @@
 import { readdirSync } from 'node:fs';
 import type { Redis } from 'ioredis';
-import { expect, onTestFinished, test, vi } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
 import type { TargetPolicy } from '../../src/core/state.ts';
 import type { Token } from '../../src/core/token.ts';
-import { connectRedis, whenReady } from '../../src/store/connection.ts';
 import { Fleet } from '../../src/store/fleet.ts';
 import { Gates } from '../../src/store/gates.ts';
 import { Indexes } from '../../src/store/indexes.ts';
 import { Keys } from '../../src/store/keys.ts';
 import { States } from '../../src/store/states.ts';
 import { connect, ownRedis, sharedRedis } from '../support/redis.ts';
+import { openStore } from '../support/store.ts';
 
 const POLICY: TargetPolicy = {
   id: 'billing/22222222-2222-4222-8222-222222222222/graph',
@@ -31,10 +31,7 @@ interface World {
 }
 
 async function setUp(shared: { url: string; namespace: string } = sharedRedis()): Promise<World> {
-  const redis = connectRedis({ url: new Secret(shared.url) }, 'commands', 'test');
-  onTestFinished(() => redis.disconnect());
-  await whenReady(redis);
-  const keys = new Keys(shared.namespace);
+  const { redis, keys } = await openStore(shared);
   return { redis, keys, states: new States(redis, keys), stateKey: keys.state(POLICY.id) };
 }
 

@@ -1,13 +1,13 @@
 import type { Redis } from 'ioredis';
-import { expect, onTestFinished, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { Secret } from '../../src/core/secret.ts';
 import { isWanted, type TargetPolicy, type TargetState } from '../../src/core/state.ts';
 import type { Token } from '../../src/core/token.ts';
-import { connectRedis, whenReady } from '../../src/store/connection.ts';
 import { Fleet } from '../../src/store/fleet.ts';
-import { Keys } from '../../src/store/keys.ts';
+import type { Keys } from '../../src/store/keys.ts';
 import { States } from '../../src/store/states.ts';
 import { connect, sharedRedis } from '../support/redis.ts';
+import { openStore } from '../support/store.ts';
 
 const POLICY: TargetPolicy = {
   id: 'billing/contoso.example/graph',
@@ -33,10 +33,7 @@ interface World {
 
 async function setUp(): Promise<World> {
   const { url, namespace } = sharedRedis();
-  const redis = connectRedis({ url: new Secret(url) }, 'commands', 'test');
-  onTestFinished(() => redis.disconnect());
-  await whenReady(redis);
-  const keys = new Keys(namespace);
+  const { redis, keys } = await openStore({ url, namespace });
   const [stateKey, tokenKey] = [keys.state(POLICY.id), keys.token(POLICY.id)];
   const states = new States(redis, keys);
   const fleet = new Fleet(redis, keys);
