@@ -25,6 +25,7 @@ export class Catalogue {
   readonly #entries: ReadonlyMap<string, Entry>;
   readonly #targets = new Map<TargetId, Target>();
   #hash: string | undefined;
+  #hosts: ReadonlyMap<string, { readonly perHost: Rate }> | undefined;
 
   /** Overrides that name an unknown client, or a tenant that its endpoint cannot have, change nothing. */
   constructor(clients: readonly Client[], overrides: Overrides = new Map()) {
@@ -56,13 +57,8 @@ export class Catalogue {
 
   /** The hosts of all token endpoints. Where clients share one, the lowest rate wins. */
   hosts(): ReadonlyMap<string, { readonly perHost: Rate }> {
-    const hosts = new Map<string, { readonly perHost: Rate }>();
-    for (const { client, host } of this.#entries.values()) {
-      const { perHost } = client.limits;
-      const known = hosts.get(host);
-      if (!known || perSecond(perHost) < perSecond(known.perHost)) hosts.set(host, { perHost });
-    }
-    return hosts;
+    this.#hosts ??= hostsOf([...this.#entries.values()]);
+    return this.#hosts;
   }
 
   /**
@@ -135,4 +131,14 @@ function hashOf(entries: readonly Entry[]): string {
     hash.update(JSON.stringify([...tenants].toSorted()));
   }
   return hash.digest('hex').slice(0, 16);
+}
+
+function hostsOf(entries: readonly Entry[]): Map<string, { readonly perHost: Rate }> {
+  const hosts = new Map<string, { readonly perHost: Rate }>();
+  for (const { client, host } of entries) {
+    const { perHost } = client.limits;
+    const known = hosts.get(host);
+    if (!known || perSecond(perHost) < perSecond(known.perHost)) hosts.set(host, { perHost });
+  }
+  return hosts;
 }

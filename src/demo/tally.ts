@@ -8,7 +8,7 @@ export interface TokenLife {
 export type Reading = TokenLife | undefined;
 
 /** Below this share of its life a token counts as expiring: a refresh that went well came long before. */
-export const EXPIRING_SHARE = 0.2;
+const EXPIRING_SHARE = 0.2;
 
 /** Where the reading stands. */
 export interface Counts {

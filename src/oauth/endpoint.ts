@@ -5,7 +5,7 @@ import type { TokenRequest } from './request.ts';
 import type { Answer } from './response.ts';
 
 /** A token response is a few kilobytes; whatever is larger is none. */
-export const MAX_RESPONSE_BYTES = 1024 * 1024;
+const MAX_RESPONSE_BYTES = 1024 * 1024;
 
 export interface TokenEndpointOptions {
   /** Goes into `user-agent: evertoken/<version>`. */

@@ -3,7 +3,7 @@ import { type Logger, pino } from 'pino';
 export type { Logger };
 
 /** What an error may say in a log line: never its cause's text, never properties that a library hung onto it. */
-export function describeError(error: unknown): { type: string; code?: string; message: string } {
+function describeError(error: unknown): { type: string; code?: string; message: string } {
   if (!(error instanceof Error)) return { type: typeof error, message: 'not an Error' };
   const code = 'code' in error && typeof error.code === 'string' ? { code: error.code } : {};
   // Redis repeats the arguments of a command that it does not know, and they may hold a token.

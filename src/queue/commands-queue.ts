@@ -135,7 +135,7 @@ export function startCommandsWorker(
 }
 
 /** Checks a job of the contract. Throws `COMMAND_REFUSED` with what was expected and what came. */
-export function parseCommand(job: Pick<Job, 'name' | 'data' | 'opts'>): Command {
+function parseCommand(job: Pick<Job, 'name' | 'data' | 'opts'>): Command {
   if (!isCommandName(job.name)) {
     throw new EvertokenError(
       'COMMAND_REFUSED',

@@ -39,6 +39,8 @@ export interface CarryOutDependencies {
   readonly wake: () => void;
 }
 
+/** Who says "24 h from now" as a date goes by a clock that is not the one of Redis. */
+const CLOCK_SLACK_MS = 1000;
 const DEFAULT_PAUSE_MS = 3_600_000;
 
 /** Carries out operators' orders. Each may be said twice and is then done once. */
@@ -108,7 +110,7 @@ export class CarryOut {
     const { clock, orders, reload } = this.#deps;
     const now = await clock.now();
     const until = request.untilMs ?? now + (request.forMs ?? DEFAULT_PAUSE_MS);
-    if (until <= now || until > now + LONGEST_PAUSE_MS + 1000) {
+    if (until <= now || until > now + LONGEST_PAUSE_MS + CLOCK_SLACK_MS) {
       throw new EvertokenError(
         'COMMAND_REFUSED',
         'expected a pause that ends in the future and lasts at most 24 h',

@@ -1,8 +1,10 @@
+import { expect } from 'vitest';
 import type { PrivateRedis } from '../../src/demo/private-redis.ts';
 import {
   type Fleet,
   fleet,
   type IdentityProvider,
+  mostIdentical,
   OIDC_TARGETS,
   startOidcProvider,
 } from '../support/fleet.ts';
@@ -37,4 +39,16 @@ export async function startRunning(): Promise<Running> {
   await reader.readFor(LIFETIME_MS / 2);
   reader.reset();
   return { redis, idp, daemons, first, second, reader };
+}
+
+/** No reader has missed a token or seen an older or dead one, and the server has seen no more than is allowed. */
+export async function expectUnharmed({ reader, idp }: Running): Promise<void> {
+  const { missed, wentBack, expired, present } = reader.seen;
+  expect({ missed, wentBack, expired, present }).toEqual({
+    missed: [],
+    wentBack: [],
+    expired: [],
+    present: 300,
+  });
+  expect(mostIdentical(await idp.requests(), IDENTICAL.windowMs)).toBeLessThanOrEqual(IDENTICAL.count);
 }
