@@ -1,3 +1,4 @@
+import type { Hold } from './credential.ts';
 import type { Gate } from './gate.ts';
 import { hasLiveToken, isWanted, type TargetPolicy, type TargetState } from './state.ts';
 import type { TargetId } from './target.ts';
@@ -34,6 +35,8 @@ export interface KnownTarget {
   readonly hostGate: Gate;
   readonly tenantGate: Gate;
   readonly pausedUntil: number | undefined;
+  /** Why the credentials of its client are not used now; undefined: they are. */
+  readonly hold?: Hold | undefined;
   /** Whether the token key exists. */
   readonly tokenThere: boolean;
   readonly now: number;

@@ -1,4 +1,5 @@
 import { isClaim } from './claim.ts';
+import type { Hold } from './credential.ts';
 import { formatDuration } from './duration.ts';
 import { nextAllowedAt } from './guard.ts';
 import { plannedRequests, refreshWindow, type Span } from './plan.ts';
@@ -22,16 +23,16 @@ export interface Wait {
 }
 
 export type RefreshReason = 'wanted' | 'never issued' | 'expired' | 'due';
-export type WaitReason = 'fresh' | 'in progress' | 'backoff' | 'identical limit';
+export type WaitReason = 'fresh' | 'in progress' | 'credential' | 'backoff' | 'identical limit';
 
 /**
  * The one policy. The dispatcher asks it before it claims and the worker asks it again after `begin`, of the
  * state as it was before that attempt: first whether there is a reason to refresh, then whether something
- * stands in the way.
+ * stands in the way. `hold`: why the credentials of its client are not used now.
  */
-export function decide(state: TargetState, policy: TargetPolicy, now: number): Decision {
+export function decide(state: TargetState, policy: TargetPolicy, now: number, hold?: Hold): Decision {
   const reason = reasonToRefresh(state, policy, now);
-  return reason.act === 'wait' ? reason : (obstacle(state, policy, now) ?? reason);
+  return reason.act === 'wait' ? reason : (obstacle(state, policy, now, hold) ?? reason);
 }
 
 function reasonToRefresh(state: TargetState, policy: TargetPolicy, now: number): Decision {
@@ -56,13 +57,29 @@ function reasonToRefresh(state: TargetState, policy: TargetPolicy, now: number):
 /** How soon a target that is wanted is looked at again while an older attempt is running. */
 const WANTED_LOOK_MS = 250;
 
-function obstacle(state: TargetState, policy: TargetPolicy, now: number): Wait | undefined {
+/** What waits for a credential is woken when one works; should that be lost, not all of it looks again at once. */
+const HELD_SPREAD_MS = 10_000;
+
+function obstacle(
+  state: TargetState,
+  policy: TargetPolicy,
+  now: number,
+  hold: Hold | undefined,
+): Wait | undefined {
   // A lease further ahead than any claim is of a clock that has gone back since.
   if (state.leaseUntil > now && isClaim(state.leaseUntil, now)) {
     // The running attempt began before the order did, so the order is carried out as soon as it ends.
     const lookAt = isWanted(state) ? Math.min(state.leaseUntil, now + WANTED_LOOK_MS) : state.leaseUntil;
     return wait('in progress', lookAt, 'another attempt is running');
   }
+  // An order brings the next probe forward; it does not make each of its targets one.
+  if (hold !== undefined && hold.until > now)
+    return {
+      act: 'wait',
+      reason: 'credential',
+      why: hold.why,
+      until: { from: hold.until, to: hold.until + HELD_SPREAD_MS },
+    };
   // What is wanted gets around parking once: after an attempt that failed since, backoff counts for it as well.
   // One that never ended (its process was killed) does not use this up; the identical limit bounds how often.
   // It never gets around what the server asked for: a detected loop closes no gate, only `retryAt` holds it.

@@ -24,7 +24,7 @@ export interface Explanation {
 /** Why a token is as it is, what happens next and when, and who can mend what is wrong. */
 export function explain(input: KnownTarget): Explanation {
   const { id, state, policy, standing, now } = input;
-  const decision = policy === undefined ? undefined : decide(state, policy, now);
+  const decision = policy === undefined ? undefined : decide(state, policy, now, input.hold);
   const help = state.failure === undefined ? undefined : advice(state.failure);
   const next = nextStep(input, decision);
   return {
@@ -107,6 +107,9 @@ function failureLines({ id, state }: KnownTarget, help: Advice | undefined): str
   return [
     `${attempts} with ${failure.code} (${failure.kind}): ${help.what}.`,
     `Who can mend it: ${owner}. What to do: ${help.todo}.`,
+    ...(failure.correlationId === undefined
+      ? []
+      : [`The server's support can look that request up: correlation id ${failure.correlationId}.`]),
   ];
 }
 

@@ -62,6 +62,11 @@ function afterWait(input: KnownTarget, { dueAt }: Standing, decision: Wait): Nex
             ? `The server asked to wait: it is tried again ${moment}, and no order makes that sooner.`
             : `It is tried again ${moment}. To try at once, after mending it: evertoken refresh ${id} --force`,
       };
+    case 'credential':
+      return {
+        at,
+        what: `It waits without a call, since ${decision.why}. After mending it: configure the new credential, which is noticed by itself, or evertoken refresh ${id} --force, which brings that try forward.`,
+      };
     case 'identical limit':
       return {
         at,

@@ -6,12 +6,14 @@ export interface RefreshWindow {
   readonly latest: number;
 }
 
-/** However short an outage is to be survived, a token is not kept longer than this share of its life. */
-const LATEST_AT_MOST = 0.75;
+/** However short an outage is to be survived, a token is not kept longer than this share of its life by default. */
+export const LATEST_SHARE_DEFAULT = 0.75;
 /** However long: refreshing before half of the life is over doubles the load for ever less. */
 const LATEST_AT_LEAST = 0.5;
 /** The window's start relative to its end: wide enough to spread a cycle, late enough to save calls. */
 const EARLIEST_TO_LATEST = 0.6;
+/** And no further before it than this share of the life: who refreshes late does so to save calls. */
+const WIDEST = 0.3;
 /** What passes between the end of an outage and the new token, as a share of the life, at most two minutes. */
 const RECOVERY_SHARE = 0.05;
 const RECOVERY_AT_MOST_MS = 120_000;
@@ -26,13 +28,14 @@ const NARROWEST = 0.05;
  */
 export function refreshWindow(
   lifeMs: number,
-  policy: Pick<TargetPolicy, 'outageTargetMs' | 'identical'>,
+  policy: Pick<TargetPolicy, 'outageTargetMs' | 'latestShare' | 'identical'>,
 ): RefreshWindow {
   const recoveryMs = Math.min(RECOVERY_AT_MOST_MS, lifeMs * RECOVERY_SHARE);
   const survives = 1 - (policy.outageTargetMs + recoveryMs) / lifeMs;
-  const latest = clamp(survives, LATEST_AT_LEAST, LATEST_AT_MOST);
+  const latest = clamp(survives, LATEST_AT_LEAST, policy.latestShare ?? LATEST_SHARE_DEFAULT);
   const shortestCycle = policy.identical.windowMs / plannedRequests(policy.identical.count) / lifeMs;
-  const earliest = clamp(shortestCycle, latest * EARLIEST_TO_LATEST, PLAN_AT_MOST);
+  const start = Math.max(latest * EARLIEST_TO_LATEST, latest - WIDEST);
+  const earliest = clamp(shortestCycle, start, Math.max(start, PLAN_AT_MOST));
   return { earliest, latest: Math.max(latest, Math.min(earliest + NARROWEST, PLAN_AT_MOST + NARROWEST)) };
 }
 

@@ -34,6 +34,12 @@ export interface TargetState {
   readonly requestLog: readonly number[];
   /** Fingerprint of the wire request that gave the published token; empty before the first. */
   readonly fingerprint: string;
+  /** 8 characters that tell the published token from another; empty before the first. */
+  readonly digest: string;
+  /** The `tid` of the tokens so far, where the tenant is configured by a domain; else empty. */
+  readonly tenantId: string;
+  /** A consumer's claims challenge as JSON, for the next request; empty without one. */
+  readonly claims: string;
 }
 
 /** The part of a failure that is kept: codes only, never the server's text. */
@@ -41,6 +47,8 @@ export interface FailureNote {
   readonly kind: FailureKind;
   /** Stable code: `AADSTS7000215`, an RFC 6749 `error`, `HTTP 503`, `timeout`. */
   readonly code: string;
+  /** A GUID under which the server's support can look the request up. */
+  readonly correlationId?: string | undefined;
 }
 
 /** Who can mend a failure, and so how it is retried. */
@@ -74,6 +82,9 @@ export const EMPTY_STATE: TargetState = {
   retryAt: 0,
   requestLog: [],
   fingerprint: '',
+  digest: '',
+  tenantId: '',
+  claims: '',
 };
 
 export const isWanted = (state: TargetState): boolean => state.generation < state.wanted;
@@ -91,6 +102,8 @@ export interface TargetPolicy {
   readonly fingerprint: string;
   /** How long an outage of the endpoint must be survived, where the lifetime allows it. */
   readonly outageTargetMs: number;
+  /** A token is refreshed before this share of its life; default 0.75. */
+  readonly latestShare?: number | undefined;
   /** At most `count` identical requests in any `windowMs`, by the whole fleet. */
   readonly identical: { readonly count: number; readonly windowMs: number };
 }

@@ -53,6 +53,9 @@ export function parseTarget(id: string): TargetParts {
   return { client, tenant, resource };
 }
 
+/** The client of an id, also of a text that is none: what stands before the first slash. */
+export const clientOf = (id: TargetId): string => id.slice(0, Math.max(0, id.indexOf('/')));
+
 /** Whether one target is meant; the test for a whole `select`. */
 export type Select = (id: TargetId) => boolean;
 

@@ -9,4 +9,8 @@ export interface Token {
   readonly issuedAt: number;
   readonly expiresAt: number;
   readonly generation: number;
+  /** 8 characters that tell one token from another. */
+  readonly digest: string;
+  /** The `tid` that it names, where the tenant is configured by a domain; else empty. */
+  readonly tenantId: string;
 }

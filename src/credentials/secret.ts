@@ -14,7 +14,7 @@ interface SecretRequest {
 export function secretAuthentication(
   clientId: string,
   secret: Secret,
-  method: SecretCredential['method'],
+  method: Exclude<SecretCredential['method'], 'client_secret_jwt'>,
 ): (request: SecretRequest) => void {
   if (method === 'client_secret_basic') {
     return ({ headers, body }) => {

@@ -29,6 +29,9 @@ const anyState: fc.Arbitrary<TargetState> = fc.record({
     .array(fc.integer({ min: NOW - 400_000, max: NOW }), { maxLength: 8 })
     .map((log) => log.sort()),
   fingerprint: fc.constant('AbCdEf01'),
+  digest: fc.constant(''),
+  tenantId: fc.constant(''),
+  claims: fc.constant(''),
 });
 const anyPolicy: fc.Arbitrary<TargetPolicy> = fc
   .tuple(
