@@ -1,11 +1,6 @@
-import {
-  type AnsweredBy,
-  classify,
-  type Failure,
-  type Problem,
-  parseHttpDate,
-  parseRetryAfterMs,
-} from '../core/failure.ts';
+import type { Problem } from '../core/codes.ts';
+import { type AnsweredBy, classify, type Failure } from '../core/failure.ts';
+import { parseHttpDate, parseRetryAfterMs } from '../core/retry-after.ts';
 import { Secret } from '../core/secret.ts';
 
 /** A whole HTTP answer of a token endpoint. The body may be a token, so it cannot be printed. */
@@ -41,11 +36,12 @@ export const MAX_EXPIRES_IN_SECONDS = 31 * 86_400;
  * because such answers come from servers and proxies in trouble, and backoff bounds the asking.
  *
  * @param now epoch milliseconds; only for a Retry-After date in an answer without a Date header.
+ * @param assumeLifetimeMs the life of a token whose answer does not tell, as at Salesforce; at least 1 s.
  */
-export function readTokenResponse(answer: Answer, now: number): Outcome {
+export function readTokenResponse(answer: Answer, now: number, assumeLifetimeMs?: number): Outcome {
   const json = parseObject(answer.body.reveal());
   if (answer.status !== 200 || isErrorBody(json)) return { ok: false, failure: readError(answer, json, now) };
-  const token = readToken(answer, json);
+  const token = readToken(answer, json, assumeLifetimeMs);
   if (typeof token !== 'string') return token;
   const answeredBy = json && OAUTH_MEMBERS.some((name) => Object.hasOwn(json, name)) ? 'server' : 'host';
   return { ok: false, failure: classify({ ...evidenceOf(answer, now), answeredBy, problem: token }) };
@@ -74,7 +70,11 @@ function isErrorBody(json: Json | undefined): json is Json {
   );
 }
 
-function readToken({ headers, body }: Answer, json: Json | undefined): IssuedToken | Problem {
+function readToken(
+  { headers, body }: Answer,
+  json: Json | undefined,
+  assumeLifetimeMs: number | undefined,
+): IssuedToken | Problem {
   if (body.reveal().trim() === '') return 'response empty';
   if (!isJsonMediaType(headerOf(headers, 'content-type'))) return 'response content type not JSON';
   if (json === undefined) return 'response not JSON';
@@ -85,7 +85,7 @@ function readToken({ headers, body }: Answer, json: Json | undefined): IssuedTok
   const tokenType = json.token_type ?? 'Bearer';
   if (typeof tokenType !== 'string' || tokenType.toLowerCase() !== 'bearer')
     return 'response token_type not Bearer';
-  const expiresInSeconds = readExpiresIn(json.expires_in);
+  const expiresInSeconds = readExpiresIn(json.expires_in ?? secondsOf(assumeLifetimeMs));
   if (typeof expiresInSeconds === 'string') return expiresInSeconds;
   return { ok: true, accessToken: new Secret(accessToken), tokenType: 'Bearer', expiresInSeconds };
 }
@@ -96,6 +96,9 @@ function isJsonMediaType(contentType: string | undefined): boolean {
     /^application\/(?:[a-z0-9.-]+\+)?json$/i.test((contentType.split(';')[0] as string).trim())
   );
 }
+
+const secondsOf = (lifetimeMs: number | undefined): number | undefined =>
+  lifetimeMs === undefined ? undefined : lifetimeMs / 1000;
 
 function readExpiresIn(value: unknown): number | Problem {
   if (value === undefined || value === null) return 'response without expires_in';
@@ -130,17 +133,20 @@ interface HeaderEvidence {
 function evidenceOf({ status, headers }: Answer, now: number): HeaderEvidence {
   const retryAfter = headerOf(headers, 'retry-after');
   // A Retry-After date is meant by the server's clock, which the Date header of the same answer tells.
-  const serverNow = parseHttpDate(headerOf(headers, 'date') ?? '');
+  const serverNow = dateOf(headers);
   return {
     answeredBy: 'host',
     status,
-    retryAfterMs:
-      retryAfter === undefined
-        ? undefined
-        : parseRetryAfterMs(retryAfter, Number.isNaN(serverNow) ? now : serverNow),
+    retryAfterMs: retryAfter === undefined ? undefined : parseRetryAfterMs(retryAfter, serverNow ?? now),
     correlationId: guid(headerOf(headers, 'client-request-id')),
     traceId: guid(headerOf(headers, 'x-ms-request-id')),
   };
+}
+
+/** The server's clock when it answered, epoch ms, by the Date header (RFC 9110 section 6.6.1). */
+export function dateOf(headers: Answer['headers']): number | undefined {
+  const date = parseHttpDate(headerOf(headers, 'date') ?? '');
+  return Number.isNaN(date) ? undefined : date;
 }
 
 function headerOf(headers: Answer['headers'], name: string): string | undefined {

@@ -1,5 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
-import { advice, classify, type Evidence, parseRetryAfterMs } from '../../src/core/failure.ts';
+import { AADSTS, OAUTH_ERRORS, PROBLEMS, type Problem } from '../../src/core/codes.ts';
+import { advice, classify, type Evidence } from '../../src/core/failure.ts';
+import { parseRetryAfterMs } from '../../src/core/retry-after.ts';
 
 const NOW = Date.UTC(2026, 10, 22, 12, 0, 0);
 
@@ -65,6 +67,24 @@ describe('classify', () => {
       'transient',
       'network failure',
     ],
+    [
+      'a client certificate that is not accepted',
+      { answeredBy: 'nobody', networkCode: 'ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED' },
+      'credential',
+      'network ERR_SSL_SSL/TLS_ALERT_CERTIFICATE_EXPIRED',
+    ],
+    [
+      'a client certificate that is missing',
+      { answeredBy: 'nobody', networkCode: 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED' },
+      'credential',
+      'network ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED',
+    ],
+    [
+      "a server's certificate that is not trusted",
+      { answeredBy: 'nobody', networkCode: 'CERT_HAS_EXPIRED' },
+      'transient',
+      'network CERT_HAS_EXPIRED',
+    ],
     ['nothing at all', { answeredBy: 'nobody' }, 'transient', 'HTTP 0'],
   ])('takes %s for what it is', (_what, evidence, kind, code) => {
     expect(classify(evidence)).toMatchObject({ kind, code, answeredBy: evidence.answeredBy });
@@ -77,7 +97,46 @@ describe('classify', () => {
   });
 });
 
+describe("Entra's codes", () => {
+  // Each line of the published list: who can mend it, and so how it is tried again.
+  test.each<[kind: string, owner: string, codes: number[]]>([
+    ['credential', 'operator', [7000215, 7000222]],
+    ['credential', 'operator', [700027, 7000274, 7000214, 7000277, 1000502]],
+    ['transient', 'operator', [700024]],
+    ['configuration', 'operator', [7000218, 700025]],
+    ['tenant', "tenant's admin", [700016, 700011, 7000112, 70001]],
+    ['configuration', 'operator', [90002, 90038, 900382]],
+    ['tenant', "tenant's admin", [5000224]],
+    ['tenant', "tenant's admin", [500011, 50001, 650052]],
+    ['configuration', 'us', [70011, 1002012, 700022, 28002]],
+    ['tenant', "tenant's admin", [65001, 90094, 650056, 650057]],
+    ['tenant', "tenant's admin", [53003, 530032]],
+    ['credential', 'operator', [70021, 700211, 700213, 7002138]],
+    ['throttled', 'us', [50196]],
+    ['throttled', 'server', [90055]],
+    ['transient', 'server', [90033, 90024, 90006, 90012, 50033, 90090]],
+    ['tenant', 'server', [90036]],
+  ])('are %s, for %s: %j', (kind, owner, codes) => {
+    for (const code of codes) {
+      const failure = classify(server(400, 'invalid_request', code));
+      expect(failure).toMatchObject({ kind, code: `AADSTS${code}` });
+      expect(advice(failure).owner).toBe(owner);
+    }
+    expect(codes.every((code) => AADSTS.has(code))).toBe(true);
+  });
+});
+
 describe('advice', () => {
+  it('is there for every code, and of its own', () => {
+    const entries = [...AADSTS.values(), ...OAUTH_ERRORS.values(), ...Object.values(PROBLEMS)];
+    for (const { what, todo } of entries) {
+      expect(what).toMatch(/^[A-Za-z].{10,}[^.]$/);
+      expect(todo).toMatch(/^[a-z].{9,}[^.]$/);
+    }
+    for (const code of Object.keys(PROBLEMS) as Problem[])
+      expect(advice({ kind: 'transient', code }).what).toBe(PROBLEMS[code].what);
+  });
+
   test.each([
     ['AADSTS7000215', 'credential', 'operator', 'secret'],
     ['AADSTS65001', 'tenant', "tenant's admin", 'consent'],
@@ -94,6 +153,8 @@ describe('advice', () => {
     ['network ENOTFOUND', 'transient', 'operator', 'resolve'],
     ['network CERT_HAS_EXPIRED', 'transient', 'operator', 'certificate'],
     ['network ECONNREFUSED', 'transient', 'operator', 'connection'],
+    ['network ERR_SSL_TLSV1_ALERT_UNKNOWN_CA', 'credential', 'operator', 'certificate of this client'],
+    ['proxy authentication required', 'transient', 'operator', 'proxy'],
     ['a code of a later version', 'credential', 'operator', 'credential'],
     ['toString', 'transient', 'server', 'passing'],
   ] as const)('for %s (%s) names the %s and what is wrong', (code, kind, owner, what) => {

@@ -1,47 +1,13 @@
 import { once } from 'node:events';
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { RequestListener, ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { createServer as createTcpServer } from 'node:net';
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { expect, it, onTestFinished, test } from 'vitest';
 import { type Exchange, TokenEndpoint, type TokenEndpointOptions } from '../../src/oauth/endpoint.ts';
 import type { TokenRequest } from '../../src/oauth/request.ts';
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void;
-
-interface Misbehaving {
-  readonly url: string;
-  readonly requests: IncomingMessage[];
-  readonly sockets: Set<Socket>;
-  /** The most connections at the same time. */
-  peakSockets: number;
-}
-
-async function serve(handler: Handler): Promise<Misbehaving> {
-  const sockets = new Set<Socket>();
-  const server = createServer((request, response) => {
-    seen.requests.push(request);
-    response.on('error', () => {});
-    handler(request, response);
-  });
-  const seen: Misbehaving = { url: '', requests: [], sockets, peakSockets: 0 };
-  server.on('connection', (socket) => {
-    sockets.add(socket);
-    seen.peakSockets = Math.max(seen.peakSockets, sockets.size);
-    socket.once('close', () => sockets.delete(socket)).on('error', () => {});
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  onTestFinished(async () => {
-    server.close();
-    server.closeAllConnections();
-    await once(server, 'close');
-  });
-  return Object.assign(seen, {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/t/token?x=1`,
-  });
-}
+import { serve } from '../support/http-server.ts';
 
 function endpointWith(options: Partial<TokenEndpointOptions> = {}): TokenEndpoint {
   const endpoint = new TokenEndpoint({ version: '1.2.3', ...options });
@@ -112,7 +78,7 @@ it('does not follow a redirect', async () => {
   expect(server.requests).toHaveLength(1);
 });
 
-test.each<[what: string, handler: Handler, code: string, answeredBy: string]>([
+test.each<[what: string, handler: RequestListener, code: string, answeredBy: string]>([
   ['hangs', () => {}, 'timeout', 'nobody'],
   [
     'sends its headers and hangs',
@@ -182,7 +148,7 @@ it('cuts off a body of 100 MB', async () => {
   expect(sent).toBeLessThan(50 * 1024 * 1024);
 });
 
-test.each<[what: string, finish: Handler]>([
+test.each<[what: string, finish: RequestListener]>([
   ['never ends', (_request, response) => response.flushHeaders()],
   ['is reset', (request, response) => response.write('{', () => request.socket.resetAndDestroy())],
   ['is too large', (_request, response) => response.end(Buffer.alloc(3 * 1024 * 1024, 'x'))],
@@ -252,4 +218,33 @@ it('ends the requests in flight before it closes, and sends none after', async (
   expect(answerOf(await sent).status).toBe(200);
   await closed;
   expect(failureOf(await endpoint.send(requestTo(server.url), { timeoutMs: 5000 })).code).toBe('aborted');
+});
+
+it('measures how far the clock of the server is from ours', async () => {
+  let aheadMs = 600_000;
+  const server = await serve((_request, response) => {
+    response.setHeader('date', new Date(Date.now() + aheadMs).toUTCString());
+    json(response, '{}');
+  });
+  const endpoint = endpointWith();
+  expect(endpoint.skewMs(server.url)).toBeUndefined();
+  const exchange = await endpoint.send(requestTo(server.url), { timeoutMs: 5000 });
+  expect(exchange).toMatchObject({ ok: true, skewMs: expect.closeTo(600_000, -4) });
+  expect(endpoint.skewMs(server.url)).toSatisfy((skewMs: number) => Math.abs(skewMs - 600_000) < 2000);
+  expect(endpoint.skewMs(server.url.replace('/t/', '/other/'))).toBe(endpoint.skewMs(server.url));
+  aheadMs = 0;
+  await endpoint.send(requestTo(server.url), { timeoutMs: 5000 });
+  expect(endpoint.skewMs(server.url)).toBe(0);
+});
+
+it('knows no clock of a server without a Date header', async () => {
+  const server = await serve((_request, response) => {
+    response.sendDate = false;
+    json(response, '{}');
+  });
+  const endpoint = endpointWith();
+  expect(await endpoint.send(requestTo(server.url), { timeoutMs: 5000 })).toMatchObject({
+    skewMs: undefined,
+  });
+  expect(endpoint.skewMs(server.url)).toBeUndefined();
 });

@@ -1,63 +1,25 @@
 import { inspect } from 'node:util';
+import fc from 'fast-check';
 import { createLocalJWKSet, type JSONWebKeySet, jwtVerify } from 'jose';
 import { beforeAll, describe, expect, it, onTestFinished, test } from 'vitest';
-import type { Client, SecretCredential, Target } from '../../src/core/client.ts';
+import type { Target } from '../../src/core/client.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { secretAuthentication } from '../../src/credentials/secret.ts';
 import { type MockIdp, startMockIdp } from '../../src/mock-idp/server.ts';
-import { acquire } from '../../src/oauth/acquire.ts';
+import { type Acquired, acquire } from '../../src/oauth/acquire.ts';
+import { mergeClaims } from '../../src/core/claims.ts';
 import { TokenEndpoint } from '../../src/oauth/endpoint.ts';
 import { type ClientAuthentication, tokenRequest } from '../../src/oauth/request.ts';
-import type { Outcome } from '../../src/oauth/response.ts';
 import { CLIENTS } from '../support/oidc-provider.ts';
 import { startNode } from '../support/process.ts';
+import { targetOf } from '../support/target.ts';
 
 const REQUEST_ID = '0b1c2d3e-4f50-4a6b-8c7d-9e0f1a2b3c4d';
 const METHODS = ['client_secret_post', 'client_secret_basic'] as const;
 
-interface Wanted {
-  readonly clientId?: string;
-  readonly endpoint?: Client['endpoint'];
-  readonly tokenUrl: string;
-  readonly params?: Record<string, string>;
-}
-
-function targetOf({
-  clientId = 'id',
-  endpoint,
-  tokenUrl,
-  params = { scope: 'https://g.example/.default' },
-}: Wanted): Target {
-  const rate = { count: 5, windowMs: 300_000 };
-  const resource = { name: 'graph', params, expectAudience: undefined };
-  const client: Client = {
-    name: 'billing',
-    clientId,
-    endpoint: endpoint ?? { tokenEndpoint: tokenUrl },
-    credentials: [],
-    tenants: ['contoso'],
-    resources: [resource],
-    limits: { perHost: rate, perTenant: rate, identical: rate },
-    outageTargetMs: 60_000,
-    expectLifetimeMs: 60_000,
-  };
-  return {
-    id: 'billing/contoso/graph',
-    host: new URL(tokenUrl).host,
-    tenantScope: 'billing/contoso',
-    fingerprint: 'abcdefgh',
-    outageTargetMs: 60_000,
-    identical: rate,
-    client,
-    tenant: 'contoso',
-    resource,
-    tokenUrl,
-  };
-}
-
 function authenticated(target: Target, authentication: ClientAuthentication) {
   const request = tokenRequest(target, REQUEST_ID);
-  void authentication(request);
+  void authentication(request, { now: 0, signAgain: false });
   return request;
 }
 
@@ -99,6 +61,82 @@ describe('a token request', () => {
   });
 });
 
+describe('the parameter claims', () => {
+  const CP1 = { access_token: { xms_cc: { values: ['cp1'] } } };
+  const CHALLENGE = { access_token: { nbf: { essential: true, value: '1604106651' } } };
+  const tokenUrl = 'https://idp.example/token';
+  const claimsOf = (configured: Record<string, unknown> | undefined, challenge?: string, params = {}) => {
+    const target = targetOf({ tokenUrl, claims: configured, params });
+    const text = tokenRequest(target, REQUEST_ID, challenge).body.get('claims');
+    return text === null ? undefined : (JSON.parse(text) as unknown);
+  };
+
+  it('is not there when nobody asks for any', () => {
+    expect(claimsOf(undefined)).toBeUndefined();
+  });
+
+  it('has what is configured', () => {
+    expect(claimsOf(CP1)).toEqual(CP1);
+  });
+
+  it('has what a challenge asks for, beside the capabilities', () => {
+    expect(claimsOf(undefined, JSON.stringify(CHALLENGE))).toEqual(CHALLENGE);
+    const both = { access_token: { ...CP1.access_token, ...CHALLENGE.access_token } };
+    expect(claimsOf(CP1, JSON.stringify(CHALLENGE))).toEqual(both);
+    expect(claimsOf(undefined, JSON.stringify(CHALLENGE), { claims: JSON.stringify(CP1) })).toEqual(both);
+  });
+
+  it('unites values, and otherwise lets the challenge win', () => {
+    const challenge = {
+      access_token: { xms_cc: { values: ['cp2', 'cp1'] }, acrs: { value: 'c2' } },
+      id_token: null,
+    };
+    const configured = { access_token: { ...CP1.access_token, acrs: { essential: true, value: 'c1' } } };
+    expect(claimsOf(configured, JSON.stringify(challenge))).toEqual({
+      access_token: { xms_cc: { values: ['cp1', 'cp2'] }, acrs: { essential: true, value: 'c2' } },
+      id_token: null,
+    });
+  });
+
+  test.each<[what: string, challenge: string]>([
+    ['nothing', ''],
+    ['not JSON', '{"access_token":'],
+    ['still base64', btoa(JSON.stringify(CHALLENGE))],
+    ['a list', '[{}]'],
+    ['null', 'null'],
+    ['a string', '"x"'],
+    ['over 4 KB', JSON.stringify({ access_token: { x: 'y'.repeat(4096) } })],
+  ])('takes no challenge that is %s', (_what, challenge) => {
+    expect(claimsOf(undefined, challenge)).toBeUndefined();
+    expect(claimsOf(CP1, challenge)).toEqual(CP1);
+  });
+
+  it('takes a challenge that names __proto__ for what it is', () => {
+    const challenge = '{"__proto__":{"polluted":true},"access_token":{"__proto__":{"polluted":true}}}';
+    const merged = tokenRequest(targetOf({ tokenUrl, claims: CP1 }), REQUEST_ID, challenge).body.get(
+      'claims',
+    );
+    expect(merged).toContain('"__proto__":{"polluted":true}');
+    expect({}).not.toHaveProperty('polluted');
+  });
+
+  it('gives any two sets of claims back as one, whatever is in them', () => {
+    fc.assert(
+      fc.property(
+        fc.dictionary(fc.string(), fc.jsonValue()),
+        fc.dictionary(fc.string(), fc.jsonValue()),
+        (a, b) => {
+          expect(Object.keys(mergeClaims(a, b)).sort()).toEqual(
+            [...new Set([...Object.keys(a), ...Object.keys(b)])].sort(),
+          );
+          expect(mergeClaims(a, a)).toEqual(a);
+          expect(mergeClaims({}, b)).toEqual(b);
+        },
+      ),
+    );
+  });
+});
+
 describe('authentication by secret', () => {
   const target = targetOf({ clientId: 'a:b c', tokenUrl: 'https://idp.example/token' });
   const secret = new Secret('p%q+r:s&tü');
@@ -135,11 +173,11 @@ describe('authentication by secret', () => {
 interface Setting {
   readonly tokenUrl: string;
   readonly client: { readonly clientId: string; readonly secret: string };
-  readonly method: SecretCredential['method'];
+  readonly method: (typeof METHODS)[number];
   readonly params?: Record<string, string>;
 }
 
-async function ask({ tokenUrl, client, method, params }: Setting): Promise<Outcome> {
+async function ask({ tokenUrl, client, method, params }: Setting): Promise<Acquired> {
   const endpoint = new TokenEndpoint({ version: '0' });
   const target = targetOf({ clientId: client.clientId, tokenUrl, ...(params && { params }) });
   const authentication = secretAuthentication(client.clientId, new Secret(client.secret), method);
@@ -154,7 +192,7 @@ async function ask({ tokenUrl, client, method, params }: Setting): Promise<Outco
   }
 }
 
-function tokenOf(outcome: Outcome): string {
+function tokenOf(outcome: Acquired): string {
   if (!outcome.ok) throw new Error(outcome.failure.code);
   return outcome.accessToken.reveal();
 }
@@ -229,6 +267,7 @@ describe('a failure', () => {
 
   /** What a hostile server would send: everything that it was sent. */
   const hostile = {
+    skewMs: () => undefined,
     send: async ({ headers, body }: { headers: Record<string, string>; body: URLSearchParams }) => {
       const echo = `${body} ${JSON.stringify(headers)}`;
       const text = {
@@ -248,6 +287,7 @@ describe('a failure', () => {
       return {
         ok: true,
         answer: { status: 400, headers: answered, body: new Secret(JSON.stringify(text)) },
+        skewMs: undefined,
       } as const;
     },
   };
