@@ -1,11 +1,12 @@
 import { backoffMs } from '../core/backoff.ts';
 import type { Target } from '../core/client.ts';
 import type { Refresh } from '../core/decide.ts';
-import type { Failure } from '../core/failure.ts';
+import { classify, type Failure } from '../core/failure.ts';
 import type { Gate } from '../core/gate.ts';
-import { refreshWindow, type Span } from '../core/plan.ts';
+import { type RefreshWindow, refreshWindow, type Span } from '../core/plan.ts';
 import type { TargetState } from '../core/state.ts';
 import type { Token } from '../core/token.ts';
+import type { Chosen, ChosenCredential, Credentials } from './credentials.ts';
 import { gateReports } from './gate-reports.ts';
 import type { Memory } from './memory.ts';
 import type { Acquired, AcquirePort, ClockPort, Draw, GatesPort, StatesPort } from './ports.ts';
@@ -16,6 +17,7 @@ export interface AttemptDependencies {
   readonly gates: GatesPort;
   readonly clock: ClockPort;
   readonly acquire: AcquirePort;
+  readonly credentials: Credentials;
   readonly memory: Memory;
   readonly draw: Draw;
   /** Monotonic ms, for durations and time-outs only. */
@@ -32,6 +34,8 @@ export interface Begun {
   /** The state before this attempt. */
   readonly state: TargetState;
   readonly decision: Refresh;
+  /** What the first request is sent with. */
+  readonly chosen: Extract<Chosen, { act: 'use' | 'unusable' }>;
   /** End of the attempt, on the monotonic clock: one that was stopped and goes on later sends nothing any more. */
   readonly deadline: number;
 }
@@ -42,45 +46,84 @@ type Plan = (span: Span) => Promise<number | undefined>;
 /** One attempt: acquire, validate, conclude, plan. */
 export async function attemptRefresh(begun: Begun, plan: Plan, deps: AttemptDependencies): Promise<Closing> {
   const { reason, why } = begun.decision;
-  const { acquired, sentAt, requests } = await acquireToken(begun, deps);
-  if (requests === 0) {
+  const base = { reason, why, generation: begun.generation };
+  if (begun.chosen.act === 'unusable') {
+    await uncount(begun, deps);
+    const failure = classify({ answeredBy: 'unsent', problem: begun.chosen.problem });
+    return { ...base, ...(await noteFailure(begun, failure, plan, deps)) };
+  }
+  const { acquired, sentAt, requests } = await acquireToken(begun, begun.chosen, deps);
+  if (acquired === undefined) {
     // Stopped between its begin and now: nothing is counted, nothing has failed, and the end of its claim offers it again.
-    await deps.states.release(begun.target.id, begun.generation, begun.state.attempted, begun.now);
+    await uncount(begun, deps);
     return {
       outcome: 'given back',
       reason: 'claim ended',
       why: 'its time was over before anything was sent',
     };
   }
-  const base = { reason, why, requests, generation: begun.generation };
-  if (!acquired.ok)
-    return { ...base, ...(await concludeFailure(begun, acquired.failure, sentAt, plan, deps)) };
+  const sent = { ...base, requests, requestId: acquired.requestId };
+  if (requests === 0) await uncount(begun, deps);
+  const wrong = acquired.ok ? findOtherTenant(begun, acquired) : acquired.failure;
+  if (!acquired.ok || wrong !== undefined)
+    return { ...sent, ...(await concludeFailure(begun, wrong as Failure, sentAt, plan, deps)) };
   const token: Token = {
-    accessToken: acquired.accessToken,
-    tokenType: acquired.tokenType,
+    ...{ accessToken: acquired.accessToken, tokenType: acquired.tokenType, digest: acquired.digest },
     issuedAt: sentAt,
     expiresAt: sentAt + acquired.expiresInSeconds * 1000,
     generation: begun.generation,
+    tenantId: GUID.test(begun.target.tenant) ? '' : (acquired.tenantId ?? ''),
   };
-  return { ...base, ...(await concludeToken(begun, token, plan, deps)) };
+  return { ...sent, ...(await concludeToken(begun, token, plan, deps)) };
 }
 
-/** Tries the credentials in order, each request counted before it is sent, until one is accepted or it is another matter. */
+const uncount = ({ target, generation, state, now }: Begun, { states }: AttemptDependencies): Promise<void> =>
+  states.release(target.id, generation, state.attempted, now);
+
+/**
+ * Sends requests, each counted before, until a token comes or the trouble is not the credential: once more where the
+ * signed assertion was the trouble, and with the next credential where this one was refused or could not be used.
+ */
 async function acquireToken(
-  { target, generation, now, deadline }: Begun,
-  { acquire, states, memory, elapsed }: AttemptDependencies,
-): Promise<{ acquired: Acquired; sentAt: number; requests: number }> {
-  let result = { acquired: NOTHING_SENT as Acquired, sentAt: now, requests: 0 };
-  for (const credential of acquire.credentials(target)) {
+  { target, state, generation, now, deadline }: Begun,
+  first: ChosenCredential,
+  { acquire, credentials, states, memory, elapsed }: AttemptDependencies,
+): Promise<{ acquired: Acquired | undefined; sentAt: number; requests: number }> {
+  let result = { acquired: undefined as Acquired | undefined, sentAt: now, requests: 0 };
+  const tried = new Set<string>();
+  let signAgain = false;
+  for (let chosen: Chosen = first; chosen.act === 'use'; ) {
     const sentAt = result.requests === 0 ? now : await states.countRequest(target, generation);
     const timeoutMs = Math.floor(deadline - elapsed());
-    if (sentAt === undefined || timeoutMs < 1) break;
+    if (sentAt === undefined || timeoutMs < 1) {
+      if (result.requests > 0) await credentials.giveUp(target, chosen);
+      break;
+    }
     memory.rememberRequests(target.id, [sentAt], target.identical.windowMs, sentAt);
-    const acquired = await acquire.request(target, credential, { timeoutMs, now: sentAt });
-    result = { acquired, sentAt, requests: result.requests + 1 };
-    if (acquired.ok || acquired.failure.kind !== 'credential') break;
+    const options = { timeoutMs, now: sentAt, claims: state.claims || undefined, signAgain };
+    const acquired = await acquire.request(target, chosen.fingerprint, options);
+    const isSent = acquired.ok || acquired.failure.answeredBy !== 'unsent';
+    result = { acquired, sentAt, requests: result.requests + (isSent ? 1 : 0) };
+    signAgain = !acquired.ok && acquired.signAgain && !signAgain;
+    if (signAgain) continue;
+    await credentials.report(target, chosen, acquired, sentAt);
+    if (acquired.ok || (isSent && acquired.failure.kind !== 'credential')) break;
+    tried.add(chosen.fingerprint);
+    chosen = await credentials.chooseNext(target, tried);
   }
   return result;
+}
+
+const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** A domain says nothing about the tenant's id, but its tokens before have said it. */
+function findOtherTenant(
+  { target, state }: Begun,
+  { tenantId }: Extract<Acquired, { ok: true }>,
+): Failure | undefined {
+  const isSame = state.tenantId === '' || tenantId === undefined || tenantId === state.tenantId;
+  if (isSame || GUID.test(target.tenant)) return undefined;
+  return classify({ answeredBy: 'server', problem: 'token of another tenant' });
 }
 
 type Conclusion = Pick<Closing, 'outcome'> & Partial<Closing>;
@@ -104,7 +147,8 @@ async function concludeToken(
     return { outcome: 'superseded' };
   }
   const lifeMs = token.expiresAt - token.issuedAt;
-  const { earliest, latest } = refreshWindow(lifeMs, target);
+  const repeated = state.digest !== '' && token.digest === state.digest;
+  const { earliest, latest } = repeated ? REPEATED_WINDOW : refreshWindow(lifeMs, target);
   const nextAt = await plan({
     from: token.issuedAt + earliest * lifeMs,
     to: token.issuedAt + latest * lifeMs,
@@ -113,8 +157,11 @@ async function concludeToken(
     state.expiresAt === 0
       ? undefined
       : Math.max(0, (state.expiresAt - now) / (state.expiresAt - state.issuedAt));
-  return { outcome: 'refreshed', expiresAt: token.expiresAt, nextAt, lifeLeft };
+  return { outcome: 'refreshed', expiresAt: token.expiresAt, nextAt, lifeLeft, repeated };
 }
+
+/** A server that keeps its tokens gives a new one near the end of the old: asking as often as otherwise is in vain. */
+const REPEATED_WINDOW: RefreshWindow = { earliest: 0.5, latest: 0.9 };
 
 async function concludeFailure(
   begun: Begun,
@@ -123,8 +170,16 @@ async function concludeFailure(
   plan: Plan,
   deps: AttemptDependencies,
 ): Promise<Conclusion> {
-  const { target, state, generation, now } = begun;
   await reportToGates(begun, failure, sentAt, deps);
+  return noteFailure(begun, failure, plan, deps);
+}
+
+async function noteFailure(
+  { target, state, generation, now }: Begun,
+  failure: Failure,
+  plan: Plan,
+  deps: AttemptDependencies,
+): Promise<Conclusion> {
   const { kind, retryAfterMs } = failure;
   const retryInMs = backoffMs(
     { kind, retryAfterMs, failures: state.failures + 1, lifeLeftMs: state.expiresAt - now },
@@ -147,22 +202,4 @@ async function reportToGates(
   for (const { scope, event } of reports) await gates.report(scope, event, now);
 }
 
-const WITHOUT_ANSWER = {
-  status: undefined,
-  retryAfterMs: undefined,
-  loopDetected: false,
-  correlationId: undefined,
-  traceId: undefined,
-} as const;
-
-const NOTHING_SENT: Acquired = {
-  ok: false,
-  failure: { ...WITHOUT_ANSWER, answeredBy: 'nobody', kind: 'transient', code: 'aborted' },
-};
-
-const DEAD_ON_ARRIVAL: Failure = {
-  ...WITHOUT_ANSWER,
-  answeredBy: 'server',
-  kind: 'transient',
-  code: 'token dead on arrival',
-};
+const DEAD_ON_ARRIVAL = classify({ answeredBy: 'server', problem: 'token dead on arrival' });

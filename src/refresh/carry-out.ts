@@ -1,8 +1,9 @@
+import { probeNow } from '../core/credential.ts';
 import { decide } from '../core/decide.ts';
 import { EvertokenError } from '../core/errors.ts';
 import type { Due } from '../core/filing.ts';
 import type { TargetState } from '../core/state.ts';
-import { type ParsedSelect, parseSelect, type TargetId } from '../core/target.ts';
+import { clientOf, type ParsedSelect, parseSelect, type TargetId } from '../core/target.ts';
 import { PAUSED_LOOK_MS } from './dispatch.ts';
 import { type Matched, matchManaged } from './match.ts';
 import type { Memory } from './memory.ts';
@@ -15,7 +16,7 @@ import {
   type ResumeOrder,
   Tally,
 } from './orders.ts';
-import type { CataloguePort, ClockPort, IndexesPort, StatesPort } from './ports.ts';
+import type { CataloguePort, ClockPort, IndexesPort, MarksPort, StatesPort } from './ports.ts';
 
 /** What operators' orders change for the whole fleet. */
 export interface OrdersPort {
@@ -29,6 +30,7 @@ export interface CarryOutDependencies {
   readonly catalogue: () => CataloguePort;
   readonly states: StatesPort;
   readonly indexes: IndexesPort;
+  readonly marks: Pick<MarksPort, 'change'>;
   readonly clock: ClockPort;
   readonly orders: OrdersPort;
   readonly memory: Memory;
@@ -58,7 +60,9 @@ export class CarryOut {
 
   async refresh(request: RefreshOrder, order: number): Promise<OrderResult> {
     const tally = new Tally();
+    const probed = new Set<string>();
     for await (const matched of this.#matching(parseSelect(request.select, { all: request.all === true }))) {
+      if (request.force === true) await this.#letProbe(matched, probed);
       await this.#refreshPage(matched, request, order, tally);
       this.#deps.wake();
     }
@@ -88,6 +92,15 @@ export class CarryOut {
       }),
     );
     await indexes.setDue(host, accepted, now);
+  }
+
+  /** A forced order is also one to try a refused credential again: by one probe, whatever it matches. */
+  async #letProbe({ entries }: Matched, probed: Set<string>): Promise<void> {
+    for (const client of new Set(entries.map(({ target }) => clientOf(target)))) {
+      if (probed.has(client)) continue;
+      probed.add(client);
+      await this.#deps.marks.change(client, probeNow);
+    }
   }
 
   /** Force gets around the plan and parking, never around a pause, Retry-After or the identical limit. */

@@ -1,3 +1,4 @@
+import { readChallenge } from '../core/claims.ts';
 import { withinWindow } from '../core/guard.ts';
 import { plannedRequests } from '../core/plan.ts';
 import { hasLiveToken, isWanted, type TargetPolicy, type TargetState } from '../core/state.ts';
@@ -10,6 +11,8 @@ export interface ConsumerRequest {
   /** `missing`: no token was there. `rejected`: a resource did not accept the token of `generation`. */
   readonly reason: string;
   readonly generation: string | undefined;
+  /** With `rejected`: the claims that the resource asks for, as it gave them. */
+  readonly claims?: string | undefined;
 }
 
 export interface ConsumerRequestDependencies {
@@ -42,7 +45,10 @@ export async function answerConsumer(
   });
   if (wants !== undefined) {
     if (usedUp(state, target, now)) return 'ignored';
-    const { outcome } = await deps.states.want(target.id, wants, 0, state.generation);
+    const { outcome } = await deps.states.want(
+      ...([target.id, wants, 0, state.generation] as const),
+      request.reason === 'rejected' ? readChallenge(request.claims ?? '') : '',
+    );
     if (outcome !== 'wanted') return 'ignored';
   } else if (
     request.reason !== 'missing' ||

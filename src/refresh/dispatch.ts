@@ -1,16 +1,18 @@
+import { credentialHold, type Hold } from '../core/credential.ts';
 import { decide } from '../core/decide.ts';
 import type { Rate } from '../core/duration.ts';
 import type { Due, Filed } from '../core/filing.ts';
 import { candidates } from '../core/plan.ts';
 import { readyScore } from '../core/rank.ts';
 import type { TargetState } from '../core/state.ts';
-import type { TargetId } from '../core/target.ts';
-import type { CataloguePort, Draw, IndexesPort, StatesPort } from './ports.ts';
+import { clientOf, type TargetId } from '../core/target.ts';
+import type { CataloguePort, Draw, IndexesPort, MarksPort, StatesPort } from './ports.ts';
 
 export interface DispatchDependencies {
   readonly catalogue: () => CataloguePort;
   readonly states: Pick<StatesPort, 'read'>;
   readonly indexes: Pick<IndexesPort, 'dispatch'>;
+  readonly marks: Pick<MarksPort, 'read'>;
   /** Puts claimed targets into the queue. A claim whose job is lost ends, and is offered again. */
   readonly enqueue: (targets: readonly TargetId[]) => Promise<void>;
   /** Until when an operator has paused a target; undefined: not. */
@@ -76,18 +78,27 @@ export class Dispatcher {
   }
 
   async #file(due: readonly Due[], now: number): Promise<Filed[]> {
-    const states = await this.#deps.states.read(due.map(({ target }) => target));
-    return due.map((entry, i) => this.#fileOne(entry, states[i] as TargetState, now));
+    if (due.length === 0) return [];
+    const clients = [...new Set(due.map(({ target }) => clientOf(target)))];
+    const [states, marks] = await Promise.all([
+      this.#deps.states.read(due.map(({ target }) => target)),
+      this.#deps.marks.read(clients),
+    ]);
+    const holds = new Map(clients.map((client, i) => [client, credentialHold(marks[i] ?? [], now)]));
+    return due.map((entry, i) => {
+      const hold = holds.get(clientOf(entry.target));
+      return this.#fileOne(entry, states[i] as TargetState, hold, now);
+    });
   }
 
-  #fileOne({ target, dueAt }: Due, state: TargetState, now: number): Filed {
+  #fileOne({ target, dueAt }: Due, state: TargetState, hold: Hold | undefined, now: number): Filed {
     const waitUntil = (at: number): Filed => ({ target, seen: dueAt, as: 'wait', score: Math.floor(at) });
     const policy = this.#deps.catalogue().get(target);
     if (policy === undefined) return waitUntil(now + UNKNOWN_AGAIN_MS);
     const pausedUntil = this.#deps.pausedUntil(target);
     if (pausedUntil !== undefined && pausedUntil > now)
       return waitUntil(Math.min(pausedUntil, now + PAUSED_LOOK_MS));
-    const decision = decide(state, policy, now);
+    const decision = decide(state, policy, now, hold);
     if (decision.act === 'wait')
       return waitUntil(Math.max(now + 1, candidates(decision.until, [this.#deps.draw(), 0])[0]));
     return { target, seen: dueAt, as: 'ready', score: readyScore(state, dueAt, now) };

@@ -25,7 +25,7 @@ export function gateReports(
     : [];
   if (failure === undefined) return alive;
   // Nothing was sent, or evertoken itself gave it up: that tells nothing about the host.
-  if (failure.code === 'aborted') return [];
+  if (failure.answeredBy === 'unsent' || failure.code === 'aborted') return [];
   // Where an endpoint has no tenants, its targets stand for them; of throttling, which has a budget, its clients.
   const [tenant, budget] =
     target.tenant === NO_TENANT ? [target.id, target.tenantScope] : [target.tenant, target.tenant];

@@ -1,6 +1,7 @@
-import type { Target } from '../core/client.ts';
+import type { Client, Target } from '../core/client.ts';
+import type { Marks } from '../core/credential.ts';
 import type { Rate } from '../core/duration.ts';
-import type { Failure } from '../core/failure.ts';
+import type { Failure, Problem } from '../core/failure.ts';
 import type { DispatchResult, Due, Filed } from '../core/filing.ts';
 import type { Gate, GateEvent, GateScope } from '../core/gate.ts';
 import type { Secret } from '../core/secret.ts';
@@ -27,6 +28,7 @@ export interface StatesPort {
     by: string,
     order?: number,
     onlyIf?: number,
+    claims?: string,
   ): Promise<{ outcome: 'wanted' | 'superseded' | 'newer' }>;
   erase(target: TargetId, forget: boolean): Promise<boolean>;
   restore(policy: TargetPolicy, token: Token | undefined, requestLog: readonly number[]): Promise<boolean>;
@@ -36,7 +38,7 @@ export interface IndexesPort {
   enter(
     policy: Pick<TargetPolicy, 'id' | 'host' | 'tenantScope'>,
     jobId: string,
-  ): Promise<{ now: number; until: number | undefined; hostGate: Gate; tenantGate: Gate }>;
+  ): Promise<{ now: number; until: number | undefined; hostGate: Gate; tenantGate: Gate; marks: Marks }>;
   dispatch(
     epoch: string,
     host: string,
@@ -85,21 +87,56 @@ export interface CataloguePort {
   readonly hash: string;
 }
 
+/** What a client can prove itself with now: a credential by its fingerprint, or why one cannot be used. */
+export type CredentialAtHand = { readonly fingerprint: string } | { readonly problem: Problem };
+
 /** One HTTP request with one credential. */
 export interface AcquirePort {
-  /** The credentials to try for a target, the one that worked last first. Never empty. */
-  credentials(target: Target): readonly number[];
-  request(target: Target, credential: number, options: { timeoutMs: number; now: number }): Promise<Acquired>;
+  /** In configured order. */
+  atHand(client: Client): Promise<readonly CredentialAtHand[]>;
+  request(target: Target, fingerprint: string, options: AcquireOptions): Promise<Acquired>;
 }
 
+export interface AcquireOptions {
+  readonly timeoutMs: number;
+  /** Redis time at which it is sent, epoch ms. */
+  readonly now: number;
+  /** A consumer's claims challenge as JSON, for this request alone. */
+  readonly claims: string | undefined;
+  /** Sign a new assertion even if the last one should still be valid. */
+  readonly signAgain: boolean;
+}
+
+/** `requestId`: the id under which the server's support can look the request up. */
 export type Acquired =
   | {
       readonly ok: true;
+      readonly requestId: string;
       readonly accessToken: Secret;
       readonly tokenType: string;
       readonly expiresInSeconds: number;
+      /** 8 characters that tell one token from another. */
+      readonly digest: string;
+      /** The `tid` of a token under `authority`, in lower case, where it can be read. */
+      readonly tenantId: string | undefined;
     }
-  | { readonly ok: false; readonly failure: Failure };
+  | {
+      readonly ok: false;
+      readonly requestId: string;
+      readonly failure: Failure;
+      /** The signed assertion was the trouble, and a new one may be none. */
+      readonly signAgain: boolean;
+    };
+
+/** What the fleet knows of the credentials of each client. */
+export interface MarksPort {
+  read(clients: readonly string[]): Promise<Marks[]>;
+  /** Applies a pure change until nobody was faster. Gives the marks before and after it. */
+  change(
+    client: string,
+    reduce: (marks: Marks, now: number) => Marks,
+  ): Promise<{ readonly before: Marks; readonly after: Marks; readonly now: number }>;
+}
 
 /** Random draws in [0, 1). */
 export type Draw = () => number;

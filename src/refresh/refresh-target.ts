@@ -1,11 +1,12 @@
 import { attemptTiming, isClaim } from '../core/claim.ts';
 import type { Target } from '../core/client.ts';
+import type { Hold } from '../core/credential.ts';
 import { type Decision, decide } from '../core/decide.ts';
 import { nextAllowedAt } from '../core/guard.ts';
 import { candidates, type Span, slotWidthMs } from '../core/plan.ts';
 import type { TargetState } from '../core/state.ts';
 import type { TargetId } from '../core/target.ts';
-import { type AttemptDependencies, attemptRefresh } from './attempt.ts';
+import { type AttemptDependencies, attemptRefresh, type Begun } from './attempt.ts';
 import type { Bulkhead } from './bulkhead.ts';
 import type { CataloguePort, IndexesPort } from './ports.ts';
 import type { Closing, RefreshReport } from './report.ts';
@@ -72,7 +73,7 @@ export class RefreshTarget {
   }
 
   async #gather(target: Target, jobId: string, startedAt: number): Promise<Closing> {
-    const { until, hostGate, tenantGate, now } = await this.#deps.indexes.enter(target, jobId);
+    const { until, hostGate, tenantGate, marks, now } = await this.#deps.indexes.enter(target, jobId);
     if (until === undefined)
       return { outcome: 'dropped', reason: 'not managed', why: 'it was removed meanwhile' };
     if (!isClaim(until, now))
@@ -91,7 +92,26 @@ export class RefreshTarget {
     if (timing === undefined)
       return { outcome: 'dropped', reason: 'claim ended', why: 'it is offered again' };
 
-    const begun = await this.#deps.states.begin(target, timing.leaseMs);
+    const chosen = await this.#deps.credentials.choose(target, marks, now);
+    if (chosen.act === 'hold') return this.#withoutCredential({ target, until }, chosen.hold, now);
+    const deadline = startedAt + timing.timeoutMs;
+    const closing = await this.#begin({ target, until }, { hostGate, chosen, deadline }, timing.leaseMs);
+    const isUnsent = closing.requests === undefined || closing.requests === 0;
+    if (chosen.act === 'use' && isUnsent) await this.#deps.credentials.giveUp(target, chosen);
+    return closing;
+  }
+
+  async #withoutCredential(claimed: Claimed, hold: Hold, now: number): Promise<Closing> {
+    await this.#giveBack(claimed, Math.max(1, hold.until - now));
+    return { outcome: 'given back', reason: 'credential', why: hold.why, nextAt: hold.until };
+  }
+
+  async #begin(
+    { target, until }: Claimed,
+    prepared: Pick<Begun, 'hostGate' | 'chosen' | 'deadline'>,
+    leaseMs: number,
+  ): Promise<Closing> {
+    const begun = await this.#deps.states.begin(target, leaseMs);
     if (begun.outcome !== 'begun') return this.#notBegun({ target, until }, begun);
     const decision = this.#decideAgain(target, begun.state, begun.now);
     if (decision.act === 'wait') {
@@ -99,11 +119,7 @@ export class RefreshTarget {
       return this.#wait({ target, until }, decision.until, decision);
     }
     const plan = (span: Span): Promise<number | undefined> => this.#plan({ target, until }, span);
-    return attemptRefresh(
-      { ...begun, target, hostGate, decision, deadline: startedAt + timing.timeoutMs },
-      plan,
-      this.#deps,
-    );
+    return attemptRefresh({ ...begun, ...prepared, target, decision }, plan, this.#deps);
   }
 
   async #notBegun(

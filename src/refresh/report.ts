@@ -11,6 +11,10 @@ export interface RefreshReport {
   /** The same in words, with the figures. */
   readonly why: string;
   readonly durationMs: number;
+  /** Under which the server's support can look the last request up. */
+  readonly requestId?: string | undefined;
+  /** The server gave the same token again. */
+  readonly repeated?: boolean;
   /** HTTP requests that were sent. */
   readonly requests: number;
   /** Redis time at which something will next be done about the target, where this attempt has planned it. */

@@ -38,10 +38,13 @@ export function decodeState(flat: readonly unknown[]): TargetState {
     issuedAt: number('i'),
     expiresAt: number('e'),
     failures: number('n'),
-    failure: decodeFailure(fields.get('f')),
+    failure: decodeFailure(fields.get('f'), fields.get('x')),
     retryAt: number('r'),
     requestLog: decodeLog(fields.get('L') ?? ''),
     fingerprint: fields.get('h') ?? '',
+    digest: fields.get('d') ?? '',
+    tenantId: fields.get('t') ?? '',
+    claims: fields.get('c') ?? '',
   };
 }
 
@@ -75,8 +78,8 @@ export function encodeWantedBy(by: string): string {
   return cut + ellipsis;
 }
 
-function decodeFailure(text: string | undefined): FailureNote | undefined {
+function decodeFailure(text: string | undefined, correlationId: string | undefined): FailureNote | undefined {
   if (text === undefined) return undefined;
   const colon = text.indexOf(':');
-  return { kind: text.slice(0, colon) as FailureKind, code: text.slice(colon + 1) };
+  return { kind: text.slice(0, colon) as FailureKind, code: text.slice(colon + 1), correlationId };
 }

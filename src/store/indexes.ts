@@ -1,13 +1,15 @@
 import type { Redis } from 'ioredis';
 import { CLAIM } from '../core/claim.ts';
+import { type Marks, marksAsOf } from '../core/credential.ts';
 import type { Rate } from '../core/duration.ts';
 import type { DispatchResult, Due, Filed } from '../core/filing.ts';
 import type { Gate } from '../core/gate.ts';
 import { READY_BAND } from '../core/rank.ts';
 import type { TargetPolicy } from '../core/state.ts';
-import type { TargetId } from '../core/target.ts';
+import { clientOf, type TargetId } from '../core/target.ts';
 import { asOf, decodeGate, GATE_FIELDS, LONGEST_CLOSED_MS } from './gates.ts';
 import type { Keys } from './keys.ts';
+import { decodeMarks } from './marks.ts';
 import { Script } from './script.ts';
 
 const SCRIPTS = {
@@ -112,15 +114,16 @@ export class Indexes {
   async enter(
     { id, host, tenantScope }: Pick<TargetPolicy, 'id' | 'host' | 'tenantScope'>,
     jobId: string,
-  ): Promise<{ now: number; until: number | undefined; hostGate: Gate; tenantGate: Gate }> {
+  ): Promise<{ now: number; until: number | undefined; hostGate: Gate; tenantGate: Gate; marks: Marks }> {
     const keys = [
       this.#keys.due(host),
       this.#keys.hostGate(host),
       this.#keys.tenantGate(tenantScope),
       this.#keys.deduplication(this.#queue, id),
+      this.#keys.credentials(clientOf(id)),
     ];
     const args = [id, jobId, ...GATE_FIELDS];
-    const [now, until, ofHost, ofTenant] = await SCRIPTS.enter.run(this.#redis, keys, args);
+    const [now, until, ofHost, ofTenant, marks] = await SCRIPTS.enter.run(this.#redis, keys, args);
     const at = Number(now);
     const gateOf = (values: unknown): Gate => asOf(at, decodeGate(values as readonly (string | null)[]).gate);
     return {
@@ -128,6 +131,7 @@ export class Indexes {
       until: until === '' ? undefined : Number(until),
       hostGate: gateOf(ofHost),
       tenantGate: gateOf(ofTenant),
+      marks: marksAsOf(decodeMarks(String(marks)), at),
     };
   }
 

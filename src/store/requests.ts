@@ -6,6 +6,7 @@ export interface StreamedRequest {
   readonly target: string;
   readonly reason: string;
   readonly generation: string | undefined;
+  readonly claims: string | undefined;
 }
 
 const GROUP = 'evertoken';
@@ -77,5 +78,6 @@ function decodeRequest(flat: readonly string[]): StreamedRequest {
     target: fields.get('target') ?? '',
     reason: fields.get('reason') ?? '',
     generation: fields.get('generation'),
+    claims: fields.get('claims'),
   };
 }

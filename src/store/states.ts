@@ -112,6 +112,8 @@ export class States {
         `${policy.id} ${token.generation}`,
         KEEP_STATE_MS,
         STATE_VERSION,
+        token.digest,
+        token.tenantId,
       ],
     );
     // A publish whose answer was lost and which is said again has been done.
@@ -126,20 +128,24 @@ export class States {
     failure: FailureNote,
     retryInMs: number,
   ): Promise<number | undefined> {
-    const args = [generation, encodeFailure(failure), Math.round(retryInMs), KEEP_STATE_MS, STATE_VERSION];
+    const { correlationId = '' } = failure;
+    const args = [
+      ...[generation, encodeFailure(failure), Math.round(retryInMs)],
+      ...[KEEP_STATE_MS, STATE_VERSION, correlationId],
+    ];
     const [outcome, , retryAt] = await SCRIPTS.fail.run(this.#redis, [this.#keys.state(target)], args);
     return outcome === 'noted' ? Number(retryAt) : undefined;
   }
 
   /**
    * Raises `wanted`. `order`: the order's generation, or 0 for now; `onlyIf`: act only when this generation is
-   * the published one.
+   * the published one; `claims`: JSON that the next request is to carry.
    */
-  async want(target: TargetId, by: string, order = 0, onlyIf?: number): Promise<WantResult> {
+  async want(target: TargetId, by: string, order = 0, onlyIf?: number, claims = ''): Promise<WantResult> {
     const [outcome, , generation] = await SCRIPTS.want.run(
       this.#redis,
       [this.#keys.state(target)],
-      [order, encodeWantedBy(by), onlyIf ?? '', STATE_VERSION, KEEP_STATE_MS],
+      [order, encodeWantedBy(by), onlyIf ?? '', STATE_VERSION, KEEP_STATE_MS, claims],
     );
     return { outcome: outcome as WantResult['outcome'], generation: Number(generation) };
   }
@@ -173,6 +179,8 @@ export class States {
         this.#keys.refreshed,
         `${policy.id} ${token?.generation ?? 0}`,
         STATE_VERSION,
+        token?.digest ?? '',
+        token?.tenantId ?? '',
       ],
     );
     return outcome === 'restored';

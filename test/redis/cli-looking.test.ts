@@ -63,6 +63,8 @@ async function publish(id: string, lifeMs: number): Promise<void> {
     issuedAt: begun.now,
     expiresAt: begun.now + lifeMs,
     generation: begun.generation,
+    digest: 'AAAAAAAA',
+    tenantId: '',
   });
 }
 

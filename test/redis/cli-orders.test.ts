@@ -65,7 +65,8 @@ async function attempt(id: string, ends: 'well' | 'badly'): Promise<void> {
     return;
   }
   const accessToken = new Secret('sentinel-access-token');
-  const token = { accessToken, tokenType: 'Bearer', issuedAt: now, expiresAt: now + 3_600_000, generation };
+  const times = { issuedAt: now, expiresAt: now + 3_600_000 };
+  const token = { accessToken, tokenType: 'Bearer', ...times, generation, digest: 'AAAAAAAA', tenantId: '' };
   await states.publish(target, token);
 }
 

@@ -180,6 +180,22 @@ test('the pace of clients is published, and dropped with the clients', async () 
   expect(await redis.exists(keys.limits)).toBe(0);
 });
 
+test('the confirmation of a removal is kept with its time, the last one wins, and it ends by itself', async () => {
+  const { fleet, redis, keys } = await setUp();
+  expect(await fleet.confirmations()).toEqual(new Map());
+  const before = await fleet.now();
+  await fleet.confirmRemoval('billing');
+  const first = (await fleet.confirmations()).get('billing') ?? 0;
+  expect(first).toBeGreaterThanOrEqual(before);
+  await redis.hset(keys.confirmed, 'forgotten', before - 86_400_001);
+  await fleet.confirmRemoval('crm');
+  await fleet.confirmRemoval('billing');
+  const all = await fleet.confirmations();
+  expect([...all.keys()].sort()).toEqual(['billing', 'crm']);
+  expect(all.get('billing')).toBeGreaterThanOrEqual(first);
+  expect(await redis.pttl(keys.confirmed)).toBeGreaterThan(86_000_000);
+});
+
 test('what an operator changed is announced to every process', async () => {
   const { fleet, url, keys } = await setUp();
   const subscriber = connect(url);

@@ -60,7 +60,8 @@ async function setUp(): Promise<World> {
 
 function tokenOf({ generation, now }: { generation: number; now: number }, lifeMs = 3_600_000): Token {
   const accessToken = new Secret(`token of ${generation}`);
-  return { accessToken, tokenType: 'Bearer', issuedAt: now, expiresAt: now + lifeMs, generation };
+  const times = { issuedAt: now, expiresAt: now + lifeMs };
+  return { accessToken, tokenType: 'Bearer', ...times, generation, digest: 'AAAAAAAA', tenantId: '' };
 }
 
 test("the token's record is the contract's JSON and nothing else", async () => {

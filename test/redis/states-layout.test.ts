@@ -1,6 +1,7 @@
 import { readdirSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import { expect, test, vi } from 'vitest';
+import { seeCredentials } from '../../src/core/credential.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { TargetPolicy } from '../../src/core/state.ts';
 import type { Token } from '../../src/core/token.ts';
@@ -8,6 +9,7 @@ import { Fleet } from '../../src/store/fleet.ts';
 import { Gates } from '../../src/store/gates.ts';
 import { Indexes } from '../../src/store/indexes.ts';
 import { Keys } from '../../src/store/keys.ts';
+import { Marks } from '../../src/store/marks.ts';
 import { States } from '../../src/store/states.ts';
 import { connect, ownRedis, sharedRedis } from '../support/redis.ts';
 import { openStore } from '../support/store.ts';
@@ -44,7 +46,8 @@ async function begin({ states, redis, stateKey }: World): Promise<{ generation: 
 
 function tokenOf({ generation, now }: { generation: number; now: number }, lifeMs = 3_600_000): Token {
   const accessToken = new Secret('x'.repeat(2000));
-  return { accessToken, tokenType: 'Bearer', issuedAt: now, expiresAt: now + lifeMs, generation };
+  const times = { issuedAt: now, expiresAt: now + lifeMs };
+  return { accessToken, tokenType: 'Bearer', ...times, generation, digest: 'AAAAAAAA', tenantId: '' };
 }
 
 test('every script that makes a state gives it an end', async () => {
@@ -93,11 +96,11 @@ test('the state of a target with a full log and everything set stays a compact h
   for (let i = 0; i < 5; i++) {
     const attempt = await begin(world);
     if (i < 2) await states.publish(POLICY, tokenOf(attempt));
-    else await states.fail(POLICY.id, attempt.generation, FAILURE, 60_000);
+    else await states.fail(POLICY.id, attempt.generation, { ...FAILURE, correlationId: POLICY.id }, 60_000);
     await states.want(POLICY.id, 'by a consumer: rejected by the resource');
   }
   const state = await redis.hgetall(stateKey);
-  expect(Object.keys(state).sort().join('')).toBe('Labefghinrsvw');
+  expect(Object.keys(state).sort().join('')).toBe('Labdefghinrsvwx');
   expect(state.L?.split(',')).toHaveLength(5);
   expect(await redis.object('ENCODING', stateKey)).toBe('listpack');
 });
@@ -136,6 +139,7 @@ test('all keys of one script are in one slot of a cluster', async () => {
   await fleet.pauses(begun.now);
   await indexes.dispatch('one', POLICY.host, { count: 1, windowMs: 1 }, 1, []);
   await indexes.enter(POLICY, 'job');
+  await new Marks(redis, keys).change('billing', (marks, now) => seeCredentials(marks, ['abcdefgh'], now));
   await indexes.enlist(POLICY.host, [{ target: POLICY.id, dueAt: 1 }]);
   await indexes.hosts();
   await indexes.plan(POLICY.host, POLICY.id, 1, 1, [1, 2]);

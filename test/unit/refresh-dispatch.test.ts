@@ -1,5 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import type { Target } from '../../src/core/client.ts';
+import { type Marks, reduceMarks, seeCredentials } from '../../src/core/credential.ts';
 import type { DispatchResult, Due, Filed } from '../../src/core/filing.ts';
 import { READY_BAND } from '../../src/core/rank.ts';
 import { EMPTY_STATE, type TargetState } from '../../src/core/state.ts';
@@ -28,12 +29,14 @@ interface Scene {
   readonly paused?: Readonly<Record<string, number>>;
   readonly draw?: number;
   readonly enqueue?: (targets: readonly string[]) => Promise<void>;
+  /** What is known of the credentials of each client. */
+  readonly marks?: Readonly<Record<string, Marks>>;
   /** Of every host of the configuration. */
   readonly rates?: readonly { count: number; windowMs: number }[];
 }
 
 /** A dispatcher before an index that answers as told: what it filed, queued and asked for. */
-function scene({ answers = [], paused = {}, draw = 0.5, enqueue, rates = [RATE] }: Scene) {
+function scene({ answers = [], paused = {}, draw = 0.5, enqueue, rates = [RATE], marks = {} }: Scene) {
   const filed: (readonly Filed[])[] = [];
   const asked: { epoch: string; host: string; mostWaiting: number }[] = [];
   const queued: string[] = [];
@@ -58,6 +61,7 @@ function scene({ answers = [], paused = {}, draw = 0.5, enqueue, rates = [RATE] 
         return { outcome: 'ok', ...nothing, ...answer };
       },
     },
+    marks: { read: async (clients) => clients.map((client) => marks[client] ?? []) },
     enqueue: enqueue ?? (async (targets) => void queued.push(...targets)),
     pausedUntil: (target) => paused[target],
     epoch: () => 'epoch-1',
@@ -110,6 +114,17 @@ describe('a target that has come due', () => {
   it('though paused for long is looked at every while, for the pause may be shortened or ended', async () => {
     const paused = { 'c/due/r': NOW + 7_200_000 };
     expect(await fileOf('c/due/r', { paused })).toMatchObject({ as: 'wait', score: NOW + 30_000 });
+  });
+
+  it('waits without a call while every credential of its client is refused, and for no longer', async () => {
+    const refusal = { kind: 'refused', fingerprint: 'x', scope: 't', code: 'AADSTS7000215' } as const;
+    const refused = reduceMarks([], { ...refusal, startedAt: NOW - 10, needed: 1 }, NOW - 10);
+    const held = { as: 'wait', score: NOW - 10 + 30_000 + 5000 };
+    expect(await fileOf('c/due/r', { marks: { c: refused } })).toMatchObject(held);
+    expect(await fileOf('c/wanted/r', { marks: { c: refused } })).toMatchObject(held);
+    const another = seeCredentials(refused, ['y'], NOW);
+    expect(await fileOf('c/due/r', { marks: { c: another } })).toMatchObject({ as: 'ready' });
+    expect(await fileOf('c/due/r', { marks: { other: refused } })).toMatchObject({ as: 'ready' });
   });
 
   it('is filed once, with the next step', async () => {

@@ -6,6 +6,7 @@
 --      3  not to be tried again for so long, ms
 --      4  how long a state without a token is kept, ms
 --      5  layout version of this daemon
+--      6  id under which the server's support can look the request up, or empty
 -- Result  {'noted', now, when it may be tried again} or {'stale', now} when a later attempt has begun since, the token
 --         of this one is published, or a newer daemon wrote this state
 local time = redis.call('TIME')
@@ -17,6 +18,7 @@ if generation < (tonumber(state[2]) or 0) or generation <= (tonumber(state[1]) o
 
 local retryAt = now + tonumber(ARGV[3])
 redis.call('HSET', KEYS[1], 'v', ARGV[5], 's', ARGV[1], 'f', ARGV[2], 'r', retryAt)
+if ARGV[6] == '' then redis.call('HDEL', KEYS[1], 'x') else redis.call('HSET', KEYS[1], 'x', ARGV[6]) end
 redis.call('HINCRBY', KEYS[1], 'n', 1)
 redis.call('HDEL', KEYS[1], 'l')
 -- Redis may have lost the state since the attempt began; what is written anew has to end some time.

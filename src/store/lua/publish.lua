@@ -11,6 +11,8 @@
 --      7  the message
 --      8  how long the state is kept beyond its token, ms
 --      9  layout version of this daemon
+--      10 what tells the token from another
+--      11 the tenant that the token names; empty where that is not kept
 -- Result  {'published', now}
 --         {'stale', now, generation}  a newer generation is published, or a newer daemon wrote this state: this
 --                                     one changes nothing
@@ -24,12 +26,13 @@ if generation <= (tonumber(state[1]) or 0) then return {'stale', now, tonumber(s
 if tonumber(ARGV[3]) <= now then return {'dead', now} end
 
 redis.call('SET', KEYS[2], ARGV[4], 'PXAT', ARGV[3])
-redis.call('HSET', KEYS[1], 'v', ARGV[9], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5])
+redis.call('HSET', KEYS[1], 'v', ARGV[9], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5], 'd', ARGV[10])
+if ARGV[11] ~= '' then redis.call('HSET', KEYS[1], 't', ARGV[11]) end
 if generation >= (tonumber(state[3]) or 0) then
   redis.call('HSET', KEYS[1], 's', ARGV[1])
-  redis.call('HDEL', KEYS[1], 'n', 'f', 'r')
+  redis.call('HDEL', KEYS[1], 'n', 'f', 'r', 'x')
 end
-if generation >= (tonumber(state[4]) or 0) then redis.call('HDEL', KEYS[1], 'w', 'b') end
+if generation >= (tonumber(state[4]) or 0) then redis.call('HDEL', KEYS[1], 'w', 'b', 'c') end
 if generation >= (tonumber(state[2]) or 0) then
   redis.call('HSET', KEYS[1], 'a', ARGV[1])
   redis.call('HDEL', KEYS[1], 'l')

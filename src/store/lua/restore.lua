@@ -15,6 +15,8 @@
 --      9  channel that tells of a new token
 --      10 the message
 --      11 layout version of this daemon; a state that a newer one wrote is left alone
+--      12 what tells the token from another
+--      13 the tenant that the token names; empty where that is not kept
 -- Result  {'restored' or 'kept', now}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -38,12 +40,13 @@ local outcome = 'kept'
 local expiresAt = (tonumber(state[4]) or 0)
 if ARGV[4] ~= '' and generation > (tonumber(state[1]) or 0) and tonumber(ARGV[3]) > now then
   redis.call('SET', KEYS[2], ARGV[4], 'PXAT', ARGV[3])
-  redis.call('HSET', KEYS[1], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5])
+  redis.call('HSET', KEYS[1], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5], 'd', ARGV[12])
+  if ARGV[13] ~= '' then redis.call('HSET', KEYS[1], 't', ARGV[13]) end
   if generation >= (tonumber(state[5]) or 0) then
     redis.call('HSET', KEYS[1], 's', ARGV[1])
-    redis.call('HDEL', KEYS[1], 'n', 'f', 'r')
+    redis.call('HDEL', KEYS[1], 'n', 'f', 'r', 'x')
   end
-  if generation >= (tonumber(state[6]) or 0) then redis.call('HDEL', KEYS[1], 'w', 'b') end
+  if generation >= (tonumber(state[6]) or 0) then redis.call('HDEL', KEYS[1], 'w', 'b', 'c') end
   if generation >= attempted then redis.call('HDEL', KEYS[1], 'l') end
   redis.call('PUBLISH', ARGV[9], ARGV[10])
   expiresAt = tonumber(ARGV[3])

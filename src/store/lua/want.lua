@@ -6,6 +6,7 @@
 --      3  only if this is the published generation; empty: whatever is published
 --      4  layout version of this daemon
 --      5  how long the state is kept, ms
+--      6  claims that the next request is to carry, JSON; empty: none
 -- Result  {'wanted', now, generation} or {'superseded', now, published generation} or {'newer', now, version}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -20,6 +21,7 @@ local attempted = (tonumber(state[3]) or 0)
 if attempted > now then order = math.max(order, attempted + 1) end
 if order > (tonumber(state[4]) or 0) then
   redis.call('HSET', KEYS[1], 'v', ARGV[4], 'w', order, 'b', ARGV[2])
+  if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'c', ARGV[6]) end
   if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[5]) then redis.call('PEXPIRE', KEYS[1], ARGV[5]) end
 end
 return {'wanted', now, order}
