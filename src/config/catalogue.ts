@@ -63,7 +63,7 @@ export class Catalogue {
 
   /**
    * 16 hexadecimal characters that are the same for the same targets, whatever the order they are written in: clients,
-   * ids, endpoints, parameters, limits and tenants, overrides included; not credentials.
+   * ids, endpoints, parameters, limits, plans and tenants, overrides included; not credentials.
    */
   get hash(): string {
     this.#hash ??= hashOf([...this.#entries.values()]);
@@ -87,6 +87,7 @@ export class Catalogue {
       tenantScope: `${name}/${tenant}`,
       fingerprint: fingerprint(url, client.clientId, found.parameters),
       outageTargetMs: client.outageTargetMs,
+      latestShare: client.latestShare,
       identical: client.limits.identical,
     };
   }
@@ -94,7 +95,7 @@ export class Catalogue {
 
 function entryOf(client: Client, tenants: ReadonlySet<string>): Entry {
   const resources = client.resources.map(
-    (resource) => [resource.name, { resource, parameters: parametersKey(resource) }] as const,
+    (resource) => [resource.name, { resource, parameters: parametersKey(resource, client.grant) }] as const,
   );
   return { client, host: hostOf(client.endpoint), tenants, resources: new Map(resources) };
 }
@@ -117,7 +118,8 @@ function hashOf(entries: readonly Entry[]): string {
   const hash = createHash('sha256');
   const byName = entries.toSorted((a, b) => (a.client.name < b.client.name ? -1 : 1));
   for (const { client, tenants, resources } of byName) {
-    const { name, clientId, endpoint, limits, outageTargetMs, expectLifetimeMs } = client;
+    const { name, clientId, endpoint, limits, outageTargetMs, latestShare } = client;
+    const { expectLifetimeMs, assumeLifetimeMs } = client;
     const wanted = [...resources.values()].map(({ resource, parameters }) => [
       resource.name,
       parameters,
@@ -125,7 +127,16 @@ function hashOf(entries: readonly Entry[]): string {
     ]);
     const { perHost, perTenant, identical } = limits;
     const rates = [perHost, perTenant, identical].map(({ count, windowMs }) => [count, windowMs]);
-    const own = [name, clientId, Object.entries(endpoint), rates, outageTargetMs, expectLifetimeMs];
+    const own = [
+      name,
+      clientId,
+      Object.entries(endpoint),
+      rates,
+      outageTargetMs,
+      expectLifetimeMs,
+      latestShare,
+      assumeLifetimeMs ?? null,
+    ];
     hash.update(JSON.stringify([own, wanted.toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1))]));
     // One update for all tenants: one for each costs more than the hashing.
     hash.update(JSON.stringify([...tenants].toSorted()));

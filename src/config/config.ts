@@ -1,5 +1,6 @@
 import type { Client } from '../core/client.ts';
 import type { Secret } from '../core/secret.ts';
+import type { Reading } from './files.ts';
 
 /** Where something listens. An IPv6 host stands without brackets. Port 0: any free one. */
 export interface Address {
@@ -27,6 +28,10 @@ export interface HttpOptions {
 export interface Config {
   /** Absolute. */
   readonly file: string;
+  /** Every file that it consists of, itself first, absolute: lists of tenants and authorities to trust, no secrets. */
+  readonly files: readonly string[];
+  /** What those files were when they were read. Undefined where it does not come from files. */
+  readonly reading?: Reading | undefined;
   readonly redis: RedisOptions;
   readonly namespace: string;
   readonly http: HttpOptions;

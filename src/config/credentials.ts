@@ -1,4 +1,4 @@
-import type { SecretSource } from '../core/client.ts';
+import type { Credential, SecretSource } from '../core/client.ts';
 import { Secret } from '../core/secret.ts';
 import { type Environment, findSecret, nameVariable, remedy } from '../credentials/source.ts';
 import type { Config } from './config.ts';
@@ -6,24 +6,40 @@ import type { Finding, Report } from './diagnostics.ts';
 import type { Path } from './document.ts';
 
 /**
- * Whether every client's credentials can be read now, in the environment that was given. For commands that use
- * them: an operator's shell, where a token is only looked at, need not have the secrets. Empty when all is well.
+ * Whether every client's credentials can be read now, in the environment that was given; but for those that only a vault
+ * or an identity of the machine can give. For commands that use them: an operator's shell, where a token is only looked
+ * at, need not have the secrets. Empty when all is well.
  */
 export function credentialFindings({ clients }: Pick<Config, 'clients'>, env: Environment): Finding[] {
   const findings: Finding[] = [];
   for (const { name, credentials } of clients) {
-    for (const [index, { source }] of credentials.entries()) {
-      readForReport(source, ['clients', name, 'credentials', index, 'secret'], env, (finding) =>
-        findings.push(finding),
-      );
+    for (const [index, credential] of credentials.entries()) {
+      const path = ['clients', name, 'credentials', index, credential.kind];
+      for (const { source, at } of localSources(credential))
+        readForReport(source, [...path, ...at], env, (finding) => findings.push(finding));
     }
   }
   return findings;
 }
 
+/** The variables and files of a credential, each with the key that it stands under. */
+function localSources(credential: Credential): { source: LocalSource; at: Path }[] {
+  const isKey = credential.kind === 'certificate' || credential.kind === 'privateKey';
+  const sources = [
+    { source: credential.source, at: [] },
+    { source: isKey ? credential.keySource : undefined, at: ['key'] },
+    { source: isKey ? credential.passphrase : undefined, at: ['passphrase'] },
+  ];
+  return sources.flatMap(({ source, at }) => (source && isLocal(source) ? [{ source, at }] : []));
+}
+
+type LocalSource = Extract<SecretSource, { readonly env: string } | { readonly file: string }>;
+
+const isLocal = (source: Credential['source']): source is LocalSource => 'env' in source || 'file' in source;
+
 /** Reads a secret; when there is none, says so at the place that names its source. */
 export function readForReport(
-  source: SecretSource,
+  source: LocalSource,
   path: Path,
   env: Environment,
   report: Report,

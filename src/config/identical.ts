@@ -1,7 +1,7 @@
 import type { Client, Resource } from '../core/client.ts';
 import { formatTarget } from '../core/target.ts';
 import type { Finding } from './diagnostics.ts';
-import { parametersKey, tokenUrl } from './wire.ts';
+import { hostOf, parametersKey, tokenUrl } from './wire.ts';
 
 interface Row {
   readonly client: Client;
@@ -10,14 +10,14 @@ interface Row {
 
 /**
  * Targets that would send the same wire request: the server counts them together and would throttle, while each
- * would have a budget of its own. Looks at tenants only where client id and parameters already agree, so that
+ * would have a budget of its own. Looks at tenants only where client id, host and parameters already agree, so that
  * 100,000 targets cost as much as their handful of resources. One finding for each pair of resources.
  */
 export function findIdenticalRequests(clients: readonly Client[]): Finding[] {
   const alike = new Map<string, Row[]>();
   for (const client of clients) {
     for (const resource of client.resources) {
-      const key = `${client.clientId}\n${parametersKey(resource)}`;
+      const key = `${client.clientId}\n${hostOf(client.endpoint)}\n${parametersKey(resource, client.grant)}`;
       const rows = alike.get(key);
       if (rows) rows.push({ client, resource });
       else alike.set(key, [{ client, resource }]);

@@ -61,19 +61,29 @@ function findingsOfUnion(issue: z.core.$ZodIssueInvalidUnion, path: Path): Findi
   return [{ path, message: `expected ${expected.join(' or ')}, but got ${got}` }];
 }
 
-/** Keys that a later version understands, by the list or mapping that they belong to, with what to do until then. */
-const LATER: Readonly<
-  Record<string, { readonly within: RegExp; readonly meant?: string; readonly hint: string }>
-> = {
-  certificate: {
-    within: /^clients\/[^/]+\/credentials\/\d+$/,
-    meant: 'secret',
-    hint: 'this version cannot use certificates yet; use secret: { env: NAME } or { file: path }',
+interface Hint {
+  /** The list or mapping that the key stands in. */
+  readonly within: RegExp;
+  /** The key that serves in its place. */
+  readonly meant?: string;
+  readonly hint: string;
+}
+
+const IN_PRIVATE_KEY = /^clients\/[^/]+\/credentials\/\d+\/privateKey$/;
+
+/** Keys that are understood elsewhere or by a later version, with what to do. */
+const HINTS: Readonly<Record<string, Hint>> = {
+  x5c: {
+    within: IN_PRIVATE_KEY,
+    hint: 'x5c shows a certificate, and a privateKey has none: use certificate',
   },
-  federated: {
-    within: /^clients\/[^/]+\/credentials\/\d+$/,
-    meant: 'secret',
-    hint: 'this version cannot use federated credentials yet; use secret: { env: NAME } or { file: path }',
+  key: {
+    within: IN_PRIVATE_KEY,
+    hint: 'the private key is what env, file or keyVault refers to: leave key out',
+  },
+  method: {
+    within: IN_PRIVATE_KEY,
+    hint: 'a privateKey signs assertions (private_key_jwt) and nothing else: leave method out; for tls_client_auth use certificate',
   },
   sentinels: { within: /^redis$/, meant: 'url', hint: 'this version cannot use Redis Sentinel yet; use url' },
   cluster: { within: /^redis$/, meant: 'url', hint: 'this version cannot use Redis Cluster yet; use url' },
@@ -86,14 +96,14 @@ interface UnknownKey extends Finding {
 
 function unknownKeys(issue: z.core.$ZodIssueUnrecognizedKeys, root: Path): UnknownKey[] {
   const parent = [...root, ...plainPath(issue.path)];
-  const known = knownKeys(parent);
+  const allowed = knownKeys(parent);
   return issue.keys.map((key): UnknownKey => {
     const path = [...parent, key];
-    const later = Object.hasOwn(LATER, key) ? LATER[key] : undefined;
-    if (later?.within.test(parent.join('/')))
-      return { path, at: 'key', meant: later.meant, message: later.hint };
-    const meant = suggest(key, known);
-    const advice = meant ? `did you mean "${meant}"?` : `expected ${known.join(', ')}`;
+    const known = Object.hasOwn(HINTS, key) ? HINTS[key] : undefined;
+    if (known?.within.test(parent.join('/')))
+      return { path, at: 'key', meant: known.meant, message: known.hint };
+    const meant = suggest(key, allowed);
+    const advice = meant ? `did you mean "${meant}"?` : `expected ${allowed.join(', ')}`;
     // `secret: { pA55word }` is a key to YAML.
     const shownPath = isSensitive(parent) && meant === undefined ? parent : path;
     return {

@@ -1,17 +1,20 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Client } from '../core/client.ts';
 import { EvertokenError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
-import { type Environment, explainFileError } from '../credentials/source.ts';
+import type { Environment } from '../credentials/source.ts';
 import type { Config, RedisOptions } from './config.ts';
 import { credentialFindings, readForReport } from './credentials.ts';
 import { configError, type Finding, type Report } from './diagnostics.ts';
 import { readDocument } from './document.ts';
+import { ConfigFiles, type Reading } from './files.ts';
 import { findIdenticalRequests } from './identical.ts';
 import { findingsOf, PARSE_OPTIONS } from './issues.ts';
-import { checkName, resolveClient, resolveSource, type Surroundings } from './resolve.ts';
-import { type ConfigInput, clientSchema, configSchema, readableSections, type Sections } from './schema.ts';
+import { resolveClient, type Surroundings } from './resolve.ts';
+import { checkName } from './resolve-resources.ts';
+import { type ConfigInput, configSchema, readableSections, type Sections } from './schema.ts';
+import { clientSchema } from './schema-client.ts';
 import { redisUrl } from './values.ts';
 
 const DEFAULT_FILES = ['evertoken.yaml', 'evertoken.json'];
@@ -49,25 +52,50 @@ export interface LoadOptions {
  * nothing is wrong but that secrets cannot be read.
  */
 export function loadConfig(file: string, env: Environment, options: LoadOptions = {}): Config {
-  const document = readDocument(readConfigFile(file));
+  const loaded = tryLoadConfig(file, env, options);
+  if ('config' in loaded) return loaded.config;
+  throw loaded.error;
+}
+
+/** What came of loading, and of which files: of a broken configuration too, so that its repair can be noticed. */
+export type Loaded = { readonly files: readonly string[]; readonly reading: Reading } & (
+  | { readonly config: Config }
+  | { readonly error: EvertokenError }
+);
+
+/** As `loadConfig`, with the error as a value. */
+export function tryLoadConfig(file: string, env: Environment, options: LoadOptions = {}): Loaded {
+  const files = new ConfigFiles(dirname(resolve(file)));
+  const read = files.read(resolve(file));
+  if ('problem' in read) return { ...recordOf(files), error: unreadable(file, read) };
+  const document = readDocument(read.text);
   const findings: Finding[] = [];
-  const config = interpret(document.value, file, env, (finding) => findings.push(finding));
-  if (config && options.checkCredentials) findings.push(...credentialFindings(config, env));
-  if (config && findings.length === 0 && document.problems.length === 0) return config;
-  throw configError(file, document, findings);
+  const settings = interpret(document.value, files, env, (finding) => findings.push(finding));
+  if (settings && options.checkCredentials) findings.push(...credentialFindings(settings, env));
+  const record = recordOf(files);
+  if (settings && findings.length === 0 && document.problems.length === 0)
+    return { ...record, config: { file: resolve(file), ...record, ...settings } };
+  return { ...record, error: configError(file, document, findings) };
 }
 
-function readConfigFile(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    const problem = explainFileError(error);
-    const code = problem === 'does not exist' ? 'CONFIG_NOT_FOUND' : 'CONFIG_UNREADABLE';
-    throw new EvertokenError(code, `the configuration ${file} ${problem}`, { cause: error });
-  }
+const recordOf = (files: ConfigFiles): Pick<Loaded, 'files' | 'reading'> => ({
+  files: files.paths,
+  reading: files.reading,
+});
+
+function unreadable(file: string, { problem, cause }: { problem: string; cause: unknown }): EvertokenError {
+  const code = problem === 'does not exist' ? 'CONFIG_NOT_FOUND' : 'CONFIG_UNREADABLE';
+  return new EvertokenError(code, `the configuration ${file} ${problem}`, { cause });
 }
 
-function interpret(value: unknown, file: string, env: Environment, report: Report): Config | undefined {
+type Settings = Omit<Config, 'file' | 'files' | 'reading'>;
+
+function interpret(
+  value: unknown,
+  files: ConfigFiles,
+  env: Environment,
+  report: Report,
+): Settings | undefined {
   if (value === undefined) return undefined;
   if (value === null) {
     report({ path: [], message: 'the file is empty: expected at least clients' });
@@ -78,11 +106,12 @@ function interpret(value: unknown, file: string, env: Environment, report: Repor
   const inputs: Inputs = parsed.success ? parsed.data : readableInputs(asMapping(value));
   for (const name of Object.keys(asMapping(asMapping(value).clients)))
     checkName(name, ['clients', name], report);
-  const clients = resolveClients(inputs, dirname(file), report);
-  const redis = resolveRedis(inputs.redis, dirname(file), env, report);
+  const around: Surroundings = { files, env, sections: inputs, stated: statedKeys(asMapping(value)) };
+  const clients = resolveClients(inputs.clients, around, report);
+  const redis = resolveRedis(inputs.redis, files, env, report);
   if (!parsed.success) return undefined;
   const { http, namespace } = parsed.data;
-  return { file: resolve(file), redis, namespace, http, clients };
+  return { redis, namespace, http, clients };
 }
 
 type Inputs = Sections & Pick<ConfigInput, 'clients'>;
@@ -99,9 +128,12 @@ function readableInputs(value: Readonly<Record<string, unknown>>): Inputs {
 const asMapping = (value: unknown): Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
 
-function resolveClients(inputs: Inputs, folder: string, report: Report): Client[] {
-  const around: Surroundings = { folder, sections: inputs };
-  const clients = Object.entries(inputs.clients).flatMap(
+/** The keys of refresh and limits that the file itself says; after parsing they look like defaults. */
+const statedKeys = (value: Readonly<Record<string, unknown>>): Surroundings['stated'] =>
+  new Set([value.refresh, value.limits].flatMap((section) => Object.keys(asMapping(section))));
+
+function resolveClients(inputs: Inputs['clients'], around: Surroundings, report: Report): Client[] {
+  const clients = Object.entries(inputs).flatMap(
     ([name, input]) => resolveClient(name, input, around, report) ?? [],
   );
   for (const finding of findIdenticalRequests(clients)) report(finding);
@@ -111,7 +143,7 @@ function resolveClients(inputs: Inputs, folder: string, report: Report): Client[
 /** REDIS_URL replaces the whole setting, so that a password is never sent to another server than it is for. */
 function resolveRedis(
   input: Sections['redis'],
-  folder: string,
+  files: ConfigFiles,
   env: Environment,
   report: Report,
 ): RedisOptions {
@@ -126,19 +158,20 @@ function resolveRedis(
   return {
     url: new Secret(url),
     username,
-    password: password && readForReport(resolveSource(password, folder), ['redis', 'password'], env, report),
-    tls: tls && { ca: tls.ca && readCertificate(resolve(folder, tls.ca.file), report) },
+    password: password && readForReport(localSource(password, files), ['redis', 'password'], env, report),
+    tls: tls && { ca: tls.ca && readCertificate(tls.ca.file, files, report) },
   };
 }
 
-function readCertificate(path: string, report: Report): string | undefined {
-  try {
-    return readFileSync(path, 'utf8');
-  } catch (error) {
-    report({
-      path: ['redis', 'tls', 'ca', 'file'],
-      message: `the file named here ${explainFileError(error)}`,
-    });
-    return undefined;
-  }
+const localSource = (
+  { env, file = '' }: { readonly env?: string | undefined; readonly file?: string | undefined },
+  files: ConfigFiles,
+): { readonly env: string } | { readonly file: string } =>
+  env === undefined ? { file: files.absolute(file) } : { env };
+
+function readCertificate(path: string, files: ConfigFiles, report: Report): string | undefined {
+  const read = files.read(path);
+  if ('text' in read) return read.text;
+  report({ path: ['redis', 'tls', 'ca', 'file'], message: `the file named here ${read.problem}` });
+  return undefined;
 }

@@ -1,150 +1,124 @@
-import { resolve } from 'node:path';
-import type { Client, Limits, Resource, SecretCredential, SecretSource } from '../core/client.ts';
-import { isName, NAME_GRAMMAR, printable } from '../core/target.ts';
+import { X509Certificate } from 'node:crypto';
+import type { Client, Grant, Limits } from '../core/client.ts';
+import type { Environment } from '../credentials/source.ts';
 import type { Report } from './diagnostics.ts';
 import type { Path } from './document.ts';
-import type { ClientInput, Sections } from './schema.ts';
+import type { ConfigFiles } from './files.ts';
+import type { Preset } from './presets.ts';
+import { resolveCredential } from './resolve-credentials.ts';
+import { resolveService } from './resolve-endpoint.ts';
+import { resolveResources } from './resolve-resources.ts';
+import type { Sections } from './schema.ts';
+import type { ClientInput } from './schema-client.ts';
 import { resolveTenants } from './tenants.ts';
-import { isScope } from './values.ts';
+import { applyWorkloadIdentity } from './workload-identity.ts';
 
 /** What a client takes from around it. */
 export interface Surroundings {
-  /** The configuration file's; relative paths begin there. */
-  readonly folder: string;
+  readonly files: ConfigFiles;
+  readonly env: Environment;
   readonly sections: Pick<Sections, 'refresh' | 'limits'>;
+  /** Which of their keys the file says, since what it says counts more than a preset. */
+  readonly stated: ReadonlySet<string>;
 }
 
-/** Checks what the schema cannot, most of it about more than one key of a client, and fills in what stands at the top level. */
+const DEFAULT_LIFETIME_MS = 3_600_000;
+
+/** Checks what the schema cannot, most of it about more than one key of a client, and fills in what it leaves unsaid. */
 export function resolveClient(
   name: string,
-  input: ClientInput,
+  written: ClientInput,
   around: Surroundings,
   report: Report,
 ): Client | undefined {
   const path: Path = ['clients', name];
-  const endpoint = resolveEndpoint(input, path, report);
-  if (!endpoint) return undefined;
+  const input = applyWorkloadIdentity(written, path, around.env, report);
+  if (input.clientId === undefined && input === written) report({ path, message: 'clientId is missing' });
+  const service = resolveService(input, path, report);
+  if (!service) return undefined;
+  const { endpoint, preset } = service;
+  const absolute = (file: string): string => around.files.absolute(file);
+  const assumeLifetimeMs = input.assumeLifetime ?? preset?.assumeLifetimeMs;
   return {
     name,
-    clientId: input.clientId,
+    clientId: input.clientId ?? '',
     endpoint,
-    credentials: input.credentials.map((credential) => resolveCredential(credential, around.folder)),
-    tenants: resolveTenants(input.tenants, endpoint, [...path, 'tenants'], around.folder, report),
-    resources: resolveResources(input.resources, 'authority' in endpoint, [...path, 'resources'], report),
-    limits: resolveLimits(input, around.sections),
-    outageTargetMs: input.refresh?.outageTarget ?? around.sections.refresh.outageTarget,
-    expectLifetimeMs: input.expectLifetime,
+    grant: resolveGrant(input.subject, preset, path, report),
+    credentials: input.credentials.map((credential, index) =>
+      resolveCredential(credential, { service, absolute, report, path: [...path, 'credentials', index] }),
+    ),
+    ca: input.ca && readAuthorities(input.ca.file, around.files, [...path, 'ca', 'file'], report),
+    tenants: resolveTenants(input.tenants, endpoint, [...path, 'tenants'], around.files, report),
+    resources: resolveResources(input, service, path, report),
+    ...resolvePolicy(input, preset, around),
+    expectLifetimeMs:
+      input.expectLifetime ?? preset?.expectLifetimeMs ?? assumeLifetimeMs ?? DEFAULT_LIFETIME_MS,
+    assumeLifetimeMs,
   };
 }
 
-/** The grammar of client and resource names. */
-export function checkName(name: string, path: Path, report: Report): void {
-  if (isName(name)) return;
-  report({ path, at: 'key', message: `expected a name (${NAME_GRAMMAR}) but got "${printable(name)}"` });
-}
-
-function resolveEndpoint(
-  { authority, tokenEndpoint }: ClientInput,
+function resolveGrant(
+  subject: string | undefined,
+  preset: Preset | undefined,
   path: Path,
   report: Report,
-): Client['endpoint'] | undefined {
-  if (authority !== undefined && tokenEndpoint === undefined) return { authority };
-  if (authority === undefined && tokenEndpoint !== undefined) return { tokenEndpoint };
-  const got = authority === undefined ? 'neither' : 'both';
-  report({
-    path,
-    message: `expected exactly one of authority (Entra) and tokenEndpoint (any other), but got ${got}`,
-  });
+): Grant {
+  if (preset?.grant !== 'jwt_bearer') {
+    if (subject !== undefined)
+      report({
+        path: [...path, 'subject'],
+        at: 'key',
+        message: 'subject is for the JWT-bearer grant, with the presets google and salesforce',
+      });
+    return { kind: 'client_credentials' };
+  }
+  if (subject === undefined && preset.subject === 'required')
+    report({
+      path,
+      message: `subject is missing: ${preset.title} issues tokens for a user; give its user name`,
+    });
+  return { kind: 'jwt_bearer', subject, scopeInAssertion: preset.scopeInAssertion ?? false };
+}
+
+/** What the client says, else what the top level says, else what the preset knows, else the default. */
+function resolvePolicy(
+  { refresh, limits }: ClientInput,
+  preset: Preset | undefined,
+  { sections, stated }: Surroundings,
+): Pick<Client, 'limits' | 'outageTargetMs' | 'latestShare'> {
+  const choose = <Value>(
+    key: keyof Sections['refresh'] | keyof Limits,
+    own: Value | undefined,
+    top: Value,
+    known: Value | undefined,
+  ): Value => own ?? (stated.has(key) ? top : (known ?? top));
+  const limit = (key: keyof Limits) => choose(key, limits?.[key], sections.limits[key], preset?.limits[key]);
+  const { outageTarget, latest } = sections.refresh;
+  return {
+    limits: { perHost: limit('perHost'), perTenant: limit('perTenant'), identical: limit('identical') },
+    outageTargetMs: choose('outageTarget', refresh?.outageTarget, outageTarget, preset?.outageTargetMs),
+    latestShare: choose('latest', refresh?.latest, latest, preset?.latestShare),
+  };
+}
+
+const PEM = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+function readAuthorities(file: string, files: ConfigFiles, path: Path, report: Report): string | undefined {
+  const read = files.read(file);
+  if ('problem' in read) {
+    report({ path, message: `the file named here ${read.problem}` });
+    return undefined;
+  }
+  const certificates = read.text.match(PEM) ?? [];
+  if (certificates.length > 0 && certificates.every(isCertificate)) return read.text;
+  report({ path, message: 'expected certificates in PEM, each from BEGIN CERTIFICATE to END CERTIFICATE' });
   return undefined;
 }
 
-/** A source with its path made absolute. `env` and `file` are never both there: the schema has seen to that. */
-export function resolveSource(
-  { env, file }: { readonly env?: string | undefined; readonly file?: string | undefined },
-  folder: string,
-): SecretSource {
-  return env === undefined ? { file: resolve(folder, file ?? '') } : { env };
-}
-
-function resolveCredential({ secret }: ClientInput['credentials'][number], folder: string): SecretCredential {
-  return { kind: 'secret', source: resolveSource(secret, folder), method: secret.method };
-}
-
-function resolveLimits({ limits }: ClientInput, { limits: defaults }: Pick<Sections, 'limits'>): Limits {
-  return {
-    perHost: limits?.perHost ?? defaults.perHost,
-    perTenant: limits?.perTenant ?? defaults.perTenant,
-    identical: limits?.identical ?? defaults.identical,
-  };
-}
-
-function resolveResources(
-  inputs: ClientInput['resources'],
-  isEntra: boolean,
-  path: Path,
-  report: Report,
-): Resource[] {
-  return Object.entries(inputs).map(([name, input]) => {
-    const place = [...path, name];
-    checkName(name, place, report);
-    const { scope, params = {}, expectAudience } = typeof input === 'string' ? { scope: input } : input;
-    checkParams(params, scope, [...place, 'params'], report);
-    const sent = scope === undefined ? params : { ...params, scope };
-    const scopePath =
-      typeof input === 'string' ? place : [...place, ...(scope === undefined ? ['params'] : []), 'scope'];
-    if (isEntra) checkEntraScope(sent.scope, sent.scope === undefined ? place : scopePath, report);
-    return { name, params: sent, expectAudience };
-  });
-}
-
-/** What the request itself consists of; a second one would contradict it, or show a secret in the configuration. */
-const OWN_PARAMETERS = [
-  'grant_type',
-  'client_id',
-  'client_secret',
-  'client_assertion',
-  'client_assertion_type',
-];
-
-function checkParams(
-  params: Readonly<Record<string, string>>,
-  scope: string | undefined,
-  path: Path,
-  report: Report,
-): void {
-  for (const key of OWN_PARAMETERS) {
-    if (Object.hasOwn(params, key)) {
-      report({
-        path: [...path, key],
-        at: 'key',
-        message: 'the request has this parameter already; it comes from the client and its credentials',
-      });
-    }
-  }
-  if (Object.hasOwn(params, ''))
-    report({ path: [...path, ''], at: 'key', message: 'expected the name of a parameter' });
-  if (params.scope === undefined) return;
-  if (scope !== undefined)
-    report({ path: [...path, 'scope'], at: 'key', message: 'scope is given twice: here and beside params' });
-  else if (!isScope(params.scope))
-    report({
-      path: [...path, 'scope'],
-      message: 'expected a scope: words of printable ASCII with one space between them',
-    });
-}
-
-/** Learn this before the first request: the server's answer, AADSTS1002012, comes for every tenant anew. */
-function checkEntraScope(scope: string | undefined, path: Path, report: Report): void {
-  if (scope === undefined) {
-    report({
-      path,
-      message:
-        'scope is missing: under authority every resource needs one, such as https://graph.microsoft.com/.default',
-    });
-  } else if (!scope.endsWith('/.default') || scope.includes(' ')) {
-    report({
-      path,
-      message: 'expected one scope that ends in /.default: client credentials need /.default under authority',
-    });
+function isCertificate(pem: string): boolean {
+  try {
+    return new X509Certificate(pem).fingerprint256 !== '';
+  } catch {
+    return false;
   }
 }

@@ -1,18 +1,15 @@
-import { readFileSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
 import type { Client } from '../core/client.ts';
 import { isTenant, NO_TENANT, TENANT_GRAMMAR } from '../core/target.ts';
-import { explainFileError } from '../credentials/source.ts';
 import type { Finding, Report } from './diagnostics.ts';
 import type { Path } from './document.ts';
-import type { ClientInput } from './schema.ts';
+import type { ConfigFiles } from './files.ts';
+import type { ClientInput } from './schema-client.ts';
 import { hasTenants, normaliseTenant, tenantProblem } from './wire.ts';
 
-/** A tenant as it was written, and where. */
-interface Entry {
-  readonly text: string;
-  readonly path: Path;
-  readonly elsewhere?: Finding['elsewhere'];
+/** Tenants as they were written, and where each stands. */
+interface Listed {
+  readonly texts: readonly string[];
+  readonly place: (index: number) => Pick<Finding, 'path' | 'elsewhere'>;
 }
 
 /** The tenants of one client as they stand in ids; those that cannot be used are reported and left out. */
@@ -20,7 +17,7 @@ export function resolveTenants(
   input: ClientInput['tenants'],
   endpoint: Client['endpoint'],
   path: Path,
-  folder: string,
+  files: ConfigFiles,
   report: Report,
 ): string[] {
   if (input === undefined) {
@@ -33,21 +30,21 @@ export function resolveTenants(
     }
     return [NO_TENANT];
   }
-  const entries = Array.isArray(input)
-    ? input.map((text, index): Entry => ({ text, path: [...path, index] }))
-    : readTenantsFile(input.file, path, folder, report);
-  return uniqueTenants(entries, endpoint, report);
+  const listed = Array.isArray(input)
+    ? { texts: input, place: (index: number) => ({ path: [...path, index] }) }
+    : readTenantsFile(input.file, path, files, report);
+  return uniqueTenants(listed, endpoint, report);
 }
 
-function uniqueTenants(entries: readonly Entry[], endpoint: Client['endpoint'], report: Report): string[] {
+function uniqueTenants({ texts, place }: Listed, endpoint: Client['endpoint'], report: Report): string[] {
   const firstWritten = new Map<string, string>();
-  for (const { text, ...place } of entries) {
+  for (const [index, text] of texts.entries()) {
     const tenant = normaliseTenant(endpoint, text);
     const problem = tenantProblem(endpoint, tenant);
     const twin = firstWritten.get(tenant);
-    if (problem !== undefined) report({ ...place, message: problem });
+    if (problem !== undefined) report({ ...place(index), message: problem });
     else if (twin === undefined) firstWritten.set(tenant, text);
-    else report({ ...place, message: explainTwin(text, twin) });
+    else report({ ...place(index), message: explainTwin(text, twin) });
   }
   return [...firstWritten.keys()];
 }
@@ -58,25 +55,40 @@ function explainTwin(text: string, twin: string): string {
   return `tenant "${text}" is listed twice, which makes two targets with one id${reason}`;
 }
 
-function readTenantsFile(written: string, path: Path, folder: string, report: Report): Entry[] {
-  const file = isAbsolute(written) ? written : join(folder, written);
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    report({ path: [...path, 'file'], message: `the file of tenants ${explainFileError(error)}` });
-    return [];
+function readTenantsFile(written: string, path: Path, files: ConfigFiles, report: Report): Listed {
+  const file = files.absolute(written);
+  const read = files.read(written);
+  if ('problem' in read) {
+    report({ path: [...path, 'file'], message: `the file of tenants ${read.problem}` });
+    return { texts: [], place: () => ({ path }) };
   }
-  const lines = text.replace(/^\ufeff/, '').split(/\r?\n/);
-  const entries = lines.map((line, index) => ({ tenant: line.replace(/#.*/, '').trim(), line: index + 1 }));
-  const filled = entries.filter(({ tenant }) => tenant !== '');
+  const filled = read.text.split('\n').flatMap((line, index) => {
+    const text = withoutComment(line);
+    return text === '' ? [] : [{ text, line: index + 1 }];
+  });
+  const isWell = ({ text, line }: { text: string; line: number }): boolean => {
+    if (isTenant(text)) return true;
+    // The line is not shown: the file may be the wrong one, with a secret in it.
+    report({
+      path,
+      elsewhere: { file, line },
+      message: `this line is no tenant: expected ${TENANT_GRAMMAR}`,
+    });
+    return false;
+  };
   if (filled.length === 0)
     report({ path, elsewhere: { file }, message: 'expected at least one tenant, one a line' });
-  return filled.flatMap(({ tenant, line }): Entry[] => {
-    const place = { path, elsewhere: { file, line } };
-    if (isTenant(tenant)) return [{ text: tenant, ...place }];
-    // The line is not shown: the file may be the wrong one, with a secret in it.
-    report({ ...place, message: `this line is no tenant: expected ${TENANT_GRAMMAR}` });
-    return [];
-  });
+  const well = filled.filter(isWell);
+  return {
+    texts: copied(well.map(({ text }) => text)),
+    place: (index) => ({ path, elsewhere: { file, line: well[index]?.line } }),
+  };
 }
+
+function withoutComment(line: string): string {
+  const comment = line.indexOf('#');
+  return (comment < 0 ? line : line.slice(0, comment)).trim();
+}
+
+/** Parts of a large text are views of it: they would keep it in memory, and take three times as long to sort. */
+const copied = (texts: readonly string[]): string[] => JSON.parse(JSON.stringify(texts));

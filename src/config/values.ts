@@ -20,6 +20,31 @@ export function durationMs(bounds: { readonly min: string; readonly max: string 
   };
 }
 
+/** A share of a token's life, written `75%`. Bounds are percentages. */
+export function share(bounds: { readonly min: number; readonly max: number }): Reader<number> {
+  return (text) => {
+    const value = Number(/^(\d{1,3}(?:\.\d+)?)%$/.exec(text)?.[1]);
+    if (value >= bounds.min && value <= bounds.max) return { value: value / 100 };
+    return {
+      problem: `expected a share from ${bounds.min}% to ${bounds.max}%, such as 75%, but got ${quoted(text)}`,
+    };
+  };
+}
+
+const INSTANT = /^(\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d{1,3})?)?(?:Z|[+-]\d{2}:\d{2}))?$/;
+
+/** An ISO 8601 date, which means its first moment in UTC, or a date-time with its zone. Gives epoch ms. */
+export function instant(text: string): Read<number> {
+  const day = INSTANT.exec(text)?.[1] ?? '';
+  const [start, value] = [Date.parse(day), Date.parse(text)];
+  // Date.parse takes the 31st of a month that has 30 days for the first of the next.
+  if (!Number.isNaN(start) && !Number.isNaN(value) && new Date(start).toISOString().startsWith(day))
+    return { value };
+  return {
+    problem: 'expected a date, such as 2027-01-31, or a date and time with a zone, 2027-01-31T12:00:00Z',
+  };
+}
+
 export interface RateBounds {
   readonly minCount: number;
   readonly maxCount: number;
@@ -92,6 +117,27 @@ export function tokenEndpoint(text: string): Read<string> {
   return { value: read.value.href.replaceAll(MARKER, TENANT_PLACEHOLDER) };
 }
 
+/** The address of a server that a preset completes: a URL without query, in which `{tenant}` may stand in the path. */
+export function serverUrl(text: string): Read<string> {
+  const read = tokenEndpoint(text);
+  if ('problem' in read) return read;
+  if (read.value.includes('?'))
+    return { problem: 'expected an address without a query, such as https://idp.example' };
+  return { value: read.value.replace(/\/+$/, '') };
+}
+
+/** The URL of a secret or certificate in Azure Key Vault. Never echoes the text, which may be a secret. */
+export function keyVaultUrl(text: string): Read<string> {
+  const expected =
+    'https://<vault>.vault.azure.net/secrets/<name> or …/certificates/<name>, a version may follow';
+  if (!URL.canParse(text)) return { problem: `expected ${expected}` };
+  const { protocol, username, password, pathname, search, hash, href } = new URL(text);
+  const isPlain = protocol === 'https:' && username + password + search + hash === '';
+  return isPlain && /^\/(?:secrets|certificates)\/[0-9A-Za-z-]{1,127}(?:\/[0-9A-Za-z]{1,64})?$/.test(pathname)
+    ? { value: href }
+    : { problem: `expected ${expected}` };
+}
+
 function endpointUrl(text: string): Read<URL> {
   if (!URL.canParse(text)) return { problem: 'expected a URL, such as https://idp.example/{tenant}/token' };
   const url = new URL(text);
@@ -141,5 +187,8 @@ export function redisUrlWithoutPassword(text: string): Read<string> {
 /** RFC 6749 section 3.3: words of printable ASCII, one space between them. */
 export const isScope = (text: string): boolean =>
   /^[\x21\x23-\x5b\x5d-\x7e]+(?: [\x21\x23-\x5b\x5d-\x7e]+)*$/.test(text);
+
+/** RFC 8707 section 2: an absolute URI without a fragment. */
+export const isResourceIndicator = (text: string): boolean => URL.canParse(text) && !/[#\s]/.test(text);
 
 const quoted = (text: string): string => `"${printable(text)}"`;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Client, Resource } from '../core/client.ts';
+import type { Client, Grant, Resource } from '../core/client.ts';
 import { NO_TENANT, TENANTS_WITHOUT_ISSUER } from '../core/target.ts';
 import { TENANT_PLACEHOLDER } from './values.ts';
 
@@ -37,13 +37,32 @@ export function tokenUrl(endpoint: Endpoint, tenant: string): string {
 export const hostOf = (endpoint: Endpoint): string =>
   new URL('authority' in endpoint ? endpoint.authority : endpoint.tokenEndpoint).host;
 
+const GRANT_TYPES: Readonly<Record<Grant['kind'], string>> = {
+  client_credentials: 'client_credentials',
+  jwt_bearer: 'urn:ietf:params:oauth:grant-type:jwt-bearer',
+};
+
 /** What is sent for a resource, credentials apart, in one form for one meaning. */
-export function parametersKey({ params }: Resource): string {
-  const sorted = Object.entries({ ...params, grant_type: 'client_credentials' }).sort(byKey);
-  return JSON.stringify(sorted);
+export function parametersKey({ params, claims }: Pick<Resource, 'params' | 'claims'>, grant: Grant): string {
+  const subject = grant.kind === 'jwt_bearer' ? grant.subject : undefined;
+  const sorted = Object.entries({ ...params, grant_type: GRANT_TYPES[grant.kind] }).sort(byKey);
+  // Appended only where they are: requests without them keep the fingerprints that they have in Redis.
+  return JSON.stringify([
+    ...sorted,
+    ...(claims === undefined ? [] : [['claims', inOneOrder(claims)]]),
+    ...(subject === undefined ? [] : [['subject', subject]]),
+  ]);
 }
 
-const byKey = ([a]: [string, string], [b]: [string, string]): number => (a < b ? -1 : a > b ? 1 : 0);
+const byKey = ([a]: [string, unknown], [b]: [string, unknown]): number => (a < b ? -1 : a > b ? 1 : 0);
+
+/** JSON values with the keys of every mapping sorted. */
+function inOneOrder(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(inOneOrder);
+  if (typeof value !== 'object' || value === null) return value;
+  const sorted = Object.entries(value).sort(byKey);
+  return Object.fromEntries(sorted.map(([key, each]) => [key, inOneOrder(each)]));
+}
 
 /** Identifies a wire request: 8 characters of base64url SHA-256 over token URL, client id and parameters. */
 export function fingerprint(url: string, clientId: string, parameters: string): string {

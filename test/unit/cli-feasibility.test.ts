@@ -9,11 +9,13 @@ function client(changes: Partial<Client> = {}): Client {
     name: 'billing',
     clientId: 'id',
     endpoint: { tokenEndpoint: 'https://idp.example/{tenant}/token' },
+    grant: { kind: 'client_credentials' },
     credentials: [],
+    ca: undefined,
     tenants: Array.from({ length: 100 }, (_, i) => `t${i}`),
     resources: [
-      { name: 'graph', params: {}, expectAudience: undefined },
-      { name: 'mail', params: {}, expectAudience: undefined },
+      { name: 'graph', params: {}, claims: undefined, expectAudience: undefined },
+      { name: 'mail', params: {}, claims: undefined, expectAudience: undefined },
     ],
     limits: {
       perHost: { count: 50, windowMs: 1000 },
@@ -21,7 +23,9 @@ function client(changes: Partial<Client> = {}): Client {
       identical: { count: 5, windowMs: 300_000 },
     },
     outageTargetMs: 20 * 60_000,
+    latestShare: 0.75,
     expectLifetimeMs: HOUR_MS,
+    assumeLifetimeMs: undefined,
     ...changes,
   };
 }

@@ -2,17 +2,33 @@ import { describe, expect, it } from 'vitest';
 import { Catalogue } from '../../src/config/catalogue.ts';
 import { findIdenticalRequests } from '../../src/config/identical.ts';
 import { tokenUrl } from '../../src/config/wire.ts';
-import type { Client } from '../../src/core/client.ts';
+import type { Client, Credential, Grant, Resource } from '../../src/core/client.ts';
 
-const GRAPH = { name: 'graph', params: { scope: 'https://graph/.default' }, expectAudience: undefined };
-const API = { name: 'api', params: { audience: 'x', scope: 'a' }, expectAudience: 'x' };
+const GRAPH: Resource = {
+  name: 'graph',
+  params: { scope: 'https://graph/.default' },
+  claims: undefined,
+  expectAudience: undefined,
+};
+const API: Resource = {
+  name: 'api',
+  params: { audience: 'x', scope: 'a' },
+  claims: undefined,
+  expectAudience: 'x',
+};
+const MANAGED_IDENTITY: Credential = {
+  kind: 'federated',
+  source: { managedIdentity: { clientId: undefined, audience: 'api://x' } },
+};
 
 function client(changes: Partial<Client> = {}): Client {
   return {
     name: 'billing',
     clientId: 'id-1',
     endpoint: { authority: 'https://login.microsoftonline.com' },
-    credentials: [{ kind: 'secret', source: { env: 'A_B' }, method: 'client_secret_post' }],
+    grant: { kind: 'client_credentials' },
+    credentials: [MANAGED_IDENTITY],
+    ca: undefined,
     tenants: ['contoso', 'fabrikam'],
     resources: [GRAPH],
     limits: {
@@ -21,10 +37,14 @@ function client(changes: Partial<Client> = {}): Client {
       identical: { count: 5, windowMs: 300_000 },
     },
     outageTargetMs: 1_200_000,
+    latestShare: 0.75,
     expectLifetimeMs: 3_600_000,
+    assumeLifetimeMs: undefined,
     ...changes,
   };
 }
+
+const BEARER: Grant = { kind: 'jwt_bearer', subject: 'jo', scopeInAssertion: false };
 
 const many = (count: number): string[] => Array.from({ length: count }, (_, index) => `tenant-${index}`);
 
@@ -41,6 +61,7 @@ describe('a target of the catalogue', () => {
       tenantScope: 'billing/contoso',
       fingerprint: expect.stringMatching(/^[\w-]{8}$/),
       outageTargetMs: 1_200_000,
+      latestShare: 0.75,
       identical: { count: 5, windowMs: 300_000 },
     });
   });
@@ -98,9 +119,32 @@ describe('a fingerprint', () => {
     ['client id', { clientId: 'id-2' }],
     ['tenant', { tenants: ['other'] }],
     ['parameters', { resources: [{ ...GRAPH, params: { scope: 'b' } }] }],
+    ['claims', { resources: [{ ...GRAPH, claims: { a: 1 } }] }],
+    ['grant', { grant: BEARER }],
     ['endpoint', { endpoint: { tokenEndpoint: 'https://idp.example/token' } }],
   ] satisfies [string, Partial<Client>][])('depends on the %s', (_, changes) => {
     expect(of(changes)).not.toBe(of({}));
+  });
+});
+
+describe('a fingerprint of requests with claims or with a subject', () => {
+  const of = (changes: Partial<Client>): string | undefined =>
+    new Catalogue([client({ ...changes, tenants: ['a'] })]).get('billing/a/graph')?.fingerprint;
+  const claiming = (claims: Resource['claims']) => of({ resources: [{ ...GRAPH, claims }] });
+
+  it('is the same whatever the order of the keys, and another for other values', () => {
+    expect(claiming({ a: { x: 1, y: [1, 2] }, b: 2 })).toBe(claiming({ b: 2, a: { y: [1, 2], x: 1 } }));
+    expect(claiming({ a: [1, 2] })).not.toBe(claiming({ a: [2, 1] }));
+    expect(claiming({ a: [['b', 1]] })).not.toBe(claiming({ a: { b: 1 } }));
+  });
+
+  it('is another for another subject', () => {
+    expect(of({ grant: BEARER })).not.toBe(of({ grant: { ...BEARER, subject: 'ann' } }));
+    expect(of({ grant: BEARER })).not.toBe(of({ grant: { ...BEARER, subject: undefined } }));
+  });
+
+  it('is what it was before there were any, where there are none', () => {
+    expect(of({})).toBe('uQ1-8REr');
   });
 });
 
@@ -196,6 +240,10 @@ describe('the hash of a catalogue', () => {
     ['expected audience', { resources: [{ ...GRAPH, expectAudience: 'y' }] }],
     ['limits', { limits: { ...client().limits, perTenant: { count: 4, windowMs: 1000 } } }],
     ['outage target', { outageTargetMs: 1 }],
+    ['latest moment', { latestShare: 0.9 }],
+    ['assumed lifetime', { assumeLifetimeMs: 1 }],
+    ['claims', { resources: [{ ...GRAPH, claims: { a: 1 } }] }],
+    ['grant', { grant: BEARER }],
     ['expected lifetime', { expectLifetimeMs: 1 }],
   ] satisfies [string, Partial<Client>][])('depends on the %s', (_, changes) => {
     expect(hash(changes)).not.toBe(hash({}));

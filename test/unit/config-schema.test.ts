@@ -36,6 +36,8 @@ describe('the JSON Schema for editors', () => {
     ['.namespace', 'evertoken'],
     ['.http.listen', '127.0.0.1:8642'],
     ['.refresh.outageTarget', '20m'],
+    ['.refresh.latest', '75%'],
+    ['.clients.credentials.certificate.method', 'private_key_jwt'],
     ['.limits.perHost', '50/s'],
     ['.limits.perTenant', '5/s'],
     ['.limits.identical', '5/5m'],

@@ -80,10 +80,34 @@ describe('a configuration that is well', () => {
         name: 'billing',
         clientId: 'id-1',
         endpoint: { authority: 'https://login.microsoftonline.com' },
-        credentials: [{ kind: 'secret', source: { env: 'BILLING_SECRET' }, method: 'client_secret_post' }],
+        grant: { kind: 'client_credentials' },
+        credentials: [
+          {
+            kind: 'secret',
+            source: { env: 'BILLING_SECRET' },
+            method: 'client_secret_post',
+            endsAt: undefined,
+            assertion: {
+              alg: undefined,
+              kid: undefined,
+              x5c: false,
+              audience: undefined,
+              lifetimeMs: 600_000,
+              reuse: true,
+              claims: {},
+              claimsMode: 'merge',
+            },
+          },
+        ],
+        ca: undefined,
         tenants: ['contoso'],
         resources: [
-          { name: 'graph', params: { scope: 'https://graph/.default' }, expectAudience: undefined },
+          {
+            name: 'graph',
+            params: { scope: 'https://graph/.default' },
+            claims: undefined,
+            expectAudience: undefined,
+          },
         ],
         limits: {
           perHost: { count: 50, windowMs: 1000 },
@@ -91,7 +115,9 @@ describe('a configuration that is well', () => {
           identical: { count: 5, windowMs: 300_000 },
         },
         outageTargetMs: 1_200_000,
+        latestShare: 0.75,
         expectLifetimeMs: 3_600_000,
+        assumeLifetimeMs: undefined,
       },
     ]);
   });
@@ -107,9 +133,14 @@ describe('a configuration that is well', () => {
       limits: { perTenant: '1/m' },
       refresh: { outageTarget: '1h' },
       expectLifetime: '10m',
+      assumeLifetime: '2h',
     };
     const config = load(
-      JSON.stringify({ limits: { perTenant: '2/s', perHost: '9/s' }, clients: { billing: client } }),
+      JSON.stringify({
+        refresh: { latest: '60%' },
+        limits: { perTenant: '2/s', perHost: '9/s' },
+        clients: { billing: client },
+      }),
     );
     expect(config.clients[0]).toMatchObject({
       limits: {
@@ -118,7 +149,9 @@ describe('a configuration that is well', () => {
         identical: { count: 5, windowMs: 300_000 },
       },
       outageTargetMs: 3_600_000,
+      latestShare: 0.6,
       expectLifetimeMs: 600_000,
+      assumeLifetimeMs: 7_200_000,
     });
   });
 
@@ -139,9 +172,11 @@ describe('a configuration that is well', () => {
     };
     const config = load(JSON.stringify({ redis, clients: { billing: client } }));
     expect(config.clients[0]?.tenants).toEqual(['contoso', 'fabrikam']);
-    expect(config.clients[0]?.credentials).toEqual([
+    expect(config.clients[0]?.credentials).toMatchObject([
       { kind: 'secret', source: { file: join(folder, 'a/s') }, method: 'client_secret_basic' },
     ]);
+    const files = ['evertoken.yaml', 'tenants.txt', 'ca.pem'].map((name) => join(folder, name));
+    expect(config.files).toEqual(files);
     expect(config.redis).toMatchObject({ username: 'u', tls: { ca: 'PEM' } });
     expect(config.redis.password?.reveal()).toBe('pass');
     expect(inspect(config, { depth: 9 })).not.toMatch(/: 'pass'/);
@@ -190,11 +225,13 @@ describe('a configuration that is well', () => {
       a: {},
       b: { params: { audience: 'x', scope: 'r w' }, expectAudience: 'x' },
       c: { scope: 'r' },
+      d: { resource: 'https://api.example/', audience: 'y', params: { z: '1' } },
     };
-    expect(load(withClient({ resources }, STANDARD)).clients[0]?.resources).toEqual([
+    expect(load(withClient({ resources }, STANDARD)).clients[0]?.resources).toMatchObject([
       { name: 'a', params: {}, expectAudience: undefined },
       { name: 'b', params: { audience: 'x', scope: 'r w' }, expectAudience: 'x' },
       { name: 'c', params: { scope: 'r' }, expectAudience: undefined },
+      { name: 'd', params: { resource: 'https://api.example/', audience: 'y', z: '1' } },
     ]);
   });
 
@@ -303,9 +340,13 @@ describe('a configuration with a mistake', () => {
     [
       'neither authority nor tokenEndpoint',
       withClient({ authority: undefined }),
-      'clients.billing: expected exactly one of authority (Entra) and tokenEndpoint (any other), but got neither',
+      'clients.billing: expected exactly one of authority (Entra), preset and tokenEndpoint (any other), but got none',
     ],
-    ['both authority and tokenEndpoint', withClient({ tokenEndpoint: 'https://i/t' }), 'but got both'],
+    [
+      'both authority and tokenEndpoint',
+      withClient({ tokenEndpoint: 'https://i/t' }),
+      'but got authority and tokenEndpoint',
+    ],
     [
       'an authority with a path',
       withClient({ authority: 'https://l/common' }),
@@ -357,6 +398,52 @@ describe('a configuration with a mistake', () => {
       'a scope with a line break',
       withClient({ resources: { g: { params: { scope: 'a\nb' } } } }, STANDARD),
       'expected a scope: words',
+    ],
+    [
+      'an audience that is given twice',
+      withClient({ resources: { g: { audience: 'a', params: { audience: 'b' } } } }, STANDARD),
+      'resources.g.params.audience: audience is given twice: here and beside params',
+    ],
+    [
+      'claims that are given twice',
+      withClient({ resources: { g: { claims: { a: 1 }, params: { claims: '{}' } } } }, STANDARD),
+      'resources.g.params.claims: claims is given twice',
+    ],
+    [
+      'a resource indicator that is no URI',
+      withClient({ resources: { g: { resource: 'api' } } }, STANDARD),
+      'resources.g.resource: expected an absolute URI without a fragment',
+    ],
+    [
+      'claims that are too long to be sent',
+      withClient({ resources: { g: { claims: { a: 'x'.repeat(5000) } } } }, STANDARD),
+      'resources.g.claims: expected at most 4,096 characters of JSON',
+    ],
+    ['no client id', withClient({ clientId: undefined }), 'clients.billing: clientId is missing'],
+    [
+      'a share as a fraction',
+      withTop({ refresh: { latest: '0.8' } }),
+      'refresh.latest: expected a share from 50% to 95%, such as 75%, but got "0.8"',
+    ],
+    [
+      'a share out of bounds',
+      withClient({ refresh: { latest: '99%' } }),
+      'clients.billing.refresh.latest: expected a share from 50% to 95%',
+    ],
+    [
+      'an assumed lifetime out of bounds',
+      withClient({ assumeLifetime: '30s' }),
+      'clients.billing.assumeLifetime: expected a duration from 1m to 30d',
+    ],
+    [
+      'a capability where the server is not Entra',
+      withClient({ capabilities: ['cp1'] }, STANDARD),
+      'clients.billing.capabilities: capabilities are for Entra only',
+    ],
+    [
+      'authorities that are not there',
+      withClient({ ca: { file: 'no.pem' } }),
+      'clients.billing.ca.file: the file named here does not exist',
     ],
     [
       'a scope that is given twice',
@@ -433,11 +520,6 @@ describe('a configuration with a mistake', () => {
       withTop({ redis: { sentinels: [] } }),
       'redis.sentinels: this version cannot use Redis Sentinel yet; use url',
     ],
-    [
-      'a certificate',
-      withClient({ credentials: [{ certificate: { file: 'x' } }] }),
-      'clients.billing.credentials[0].certificate: this version cannot use certificates yet; use secret',
-    ],
     ['nothing behind a key', withTop({ http: null }), 'http: expected a mapping, but got nothing'],
   ] as [string, string, string][])('says so: %s', (_, content, expected) => {
     expect(failure(content)?.code).toBe('CONFIG_INVALID');
@@ -453,7 +535,7 @@ describe('a configuration with a mistake', () => {
 
   it('lists the keys that are known where none is near', () => {
     expect(problems(withTop({ refresh: { every: '1m' } }))).toEqual([
-      'evertoken.yaml:1:13 refresh.every: unknown key; expected outageTarget',
+      'evertoken.yaml:1:13 refresh.every: unknown key; expected outageTarget, latest',
     ]);
   });
 
@@ -532,7 +614,7 @@ clients:
 
   it('are found through an alias', () => {
     expect(problems('http: &h { listne: 1 }\nclients: {}\nrefresh: *h\n')).toContain(
-      'evertoken.yaml:1:12 refresh.listne: unknown key; expected outageTarget',
+      'evertoken.yaml:1:12 refresh.listne: unknown key; expected outageTarget, latest',
     );
   });
 
@@ -564,14 +646,14 @@ describe('a secret in the wrong place', () => {
     [
       'as the secret',
       credential({ secret: 'hunter2' }),
-      'secrets come only by reference: { env: NAME } or { file: path }',
+      'secrets come only by reference: { env: NAME }, { file: path } or { keyVault: URL }',
     ],
     ['as the credential', credential('hunter2'), 'secrets come only by reference'],
     ['as all credentials', withClient({ credentials: 'hunter2' }), 'expected a list, but got text'],
     [
       'as a key',
       `clients: { b: { credentials: [{ secret: { hunter2 } }] } }`,
-      'clients.b.credentials[0].secret: unknown key; expected env, file, method',
+      'clients.b.credentials[0].secret: unknown key; expected env, file, keyVault, method, expires',
     ],
     ['beside a reference', credential({ secret: { env: 'A', value: 'hunter2' } }), 'unknown key'],
     [
@@ -582,12 +664,28 @@ describe('a secret in the wrong place', () => {
     [
       'as the method',
       credential({ secret: { env: 'A', method: 'hunter2' } }),
-      'expected client_secret_post or client_secret_basic',
+      'expected client_secret_post, client_secret_basic or client_secret_jwt',
     ],
     [
       'in two references',
       credential({ secret: { env: 'hunter2', file: 'hunter2' } }),
-      'exactly one of env and file',
+      'exactly one of env, file and keyVault',
+    ],
+    ['as a passphrase', credential({ certificate: { file: 'c', passphrase: 'hunter2' } }), 'by reference'],
+    [
+      'as the URL of a vault',
+      credential({ privateKey: { keyVault: 'https://hunter2' } }),
+      'expected https://<vault>.vault.azure.net/secrets/<name>',
+    ],
+    [
+      'as the life of an assertion',
+      credential({ privateKey: { file: 'k', lifetime: 'hunter2' } }),
+      'expected a duration from 1m to 1h, such as 10m',
+    ],
+    [
+      'as the day on which a secret ends',
+      credential({ secret: { env: 'A', expires: 'hunter2' } }),
+      'expected a date, such as 2027-01-31',
     ],
     ['as a key of the client', withClient({ clientSecret: 'hunter2' }), 'a secret goes under credentials'],
     [
