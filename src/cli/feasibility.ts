@@ -38,8 +38,12 @@ const fits = (requestsPerSecond: number, limitPerSecond: number): boolean =>
 
 /** Each target is refreshed once in the mean point of its window. */
 export function demandOf(client: Client, host: string): ClientDemand {
-  const { expectLifetimeMs, outageTargetMs, limits } = client;
-  const window = refreshWindow(expectLifetimeMs, { outageTargetMs, identical: limits.identical });
+  const { expectLifetimeMs, outageTargetMs, latestShare, limits } = client;
+  const window = refreshWindow(expectLifetimeMs, {
+    outageTargetMs,
+    latestShare,
+    identical: limits.identical,
+  });
   const cycleMs = (expectLifetimeMs * (window.earliest + window.latest)) / 2;
   const [tenants, resources] = [client.tenants.length, client.resources.length];
   return {

@@ -1,4 +1,5 @@
 import { CONDITIONS, type Condition } from '../core/condition.ts';
+import { type CredentialStanding, credentialStanding, marksAsOf } from '../core/credential.ts';
 import type { Gate } from '../core/gate.ts';
 import { hasLiveToken } from '../core/state.ts';
 import { parseTarget, type TargetId } from '../core/target.ts';
@@ -19,6 +20,8 @@ export interface Status {
     readonly sameAsHere: boolean;
   };
   readonly hosts: readonly HostStatus[];
+  /** What servers have said about the credentials of the configured clients. */
+  readonly credentials: readonly CredentialStatus[];
   /** Jobs that wait for a worker. */
   readonly queueWaiting: number;
   readonly targets: TargetsStatus;
@@ -34,6 +37,18 @@ export interface HostStatus {
   readonly due: number;
   readonly ready: number;
   readonly gate: Pick<Gate, 'closedUntil' | 'why' | 'probing'>;
+}
+
+export interface CredentialStatus {
+  readonly client: string;
+  readonly fingerprint: string;
+  readonly standing: CredentialStanding;
+  /** Of the last refusal; empty where there is none. */
+  readonly code: string;
+  /** When evidence last changed that. */
+  readonly since: number;
+  /** When a refused one is tried again. */
+  readonly probeAt: number | undefined;
 }
 
 export interface TargetsStatus {
@@ -58,6 +73,11 @@ export async function gatherStatus(session: Session): Promise<Status> {
   ]);
   const hashes = new Set(processes.map(({ configHash }) => configHash));
   const operations = [...overrides.values()].map(({ op }) => op);
+  const credentials = await credentialStatuses(
+    session,
+    session.config.clients.map(({ name }) => name),
+    now,
+  );
   const { targets, awaitingRemoval } = await countTargets(session, new Set(catalogue.ids()), now);
   return {
     now,
@@ -67,12 +87,27 @@ export async function gatherStatus(session: Session): Promise<Status> {
       processesAgree: hashes.size <= 1,
       sameAsHere: [...hashes].every((hash) => hash === catalogue.hash),
     },
-    ...{ hosts, queueWaiting, targets, pauses, awaitingRemoval },
+    ...{ hosts, credentials, queueWaiting, targets, pauses, awaitingRemoval },
     tenantOverrides: {
       added: operations.filter((op) => op === 'add').length,
       removed: operations.filter((op) => op === 'remove').length,
     },
   };
+}
+
+async function credentialStatuses(
+  { marks }: Session,
+  clients: readonly string[],
+  now: number,
+): Promise<CredentialStatus[]> {
+  const known = await marks.read(clients);
+  return clients.flatMap((client, i) =>
+    marksAsOf(known[i] ?? [], now).map((mark): CredentialStatus => {
+      const { fingerprint, code, changedAt: since, refusedAt, probeAt } = mark;
+      const standing = credentialStanding(mark);
+      return { client, fingerprint, standing, code, since, probeAt: refusedAt > 0 ? probeAt : undefined };
+    }),
+  );
 }
 
 async function hostStatuses(session: Session, now: number): Promise<HostStatus[]> {

@@ -7,6 +7,7 @@ import { checkServer, connectRedis, displayAddress } from '../store/connection.t
 import { Fleet } from '../store/fleet.ts';
 import { Gates } from '../store/gates.ts';
 import { Keys } from '../store/keys.ts';
+import { Marks } from '../store/marks.ts';
 import { States } from '../store/states.ts';
 
 /** A command's connection to the fleet's Redis, with what is kept there. */
@@ -16,6 +17,7 @@ export interface Session {
   readonly keys: Keys;
   readonly states: States;
   readonly gates: Gates;
+  readonly marks: Marks;
   readonly fleet: Fleet;
   /** What is configured here, with what operators added and removed. */
   catalogue(): Promise<Catalogue>;
@@ -60,6 +62,7 @@ function sessionOf(config: Config, redis: Redis): Session {
     keys,
     states: new States(redis, keys),
     gates: new Gates(redis, keys),
+    marks: new Marks(redis, keys),
     fleet,
     async catalogue() {
       const overrides = [...(await fleet.tenantOverrides())];

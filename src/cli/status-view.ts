@@ -2,7 +2,7 @@ import { CONDITIONS } from '../core/condition.ts';
 import { formatDuration } from '../core/duration.ts';
 import { formatMoment } from '../core/moment.ts';
 import type { ProcessInfo } from '../store/fleet.ts';
-import type { HostStatus, Status } from './fleet-status.ts';
+import type { CredentialStatus, HostStatus, Status } from './fleet-status.ts';
 import { CONDITION_STYLES, type Column, paint, renderTable } from './table.ts';
 
 /** The overview for people. */
@@ -10,6 +10,7 @@ export function renderStatus(status: Status, colour: boolean): string {
   return [
     renderProcesses(status, colour),
     renderHosts(status, colour),
+    renderCredentials(status, colour),
     renderTargets(status, colour),
     renderRemarks(status).join('\n'),
   ]
@@ -60,6 +61,27 @@ function renderHosts({ hosts, queueWaiting, now }: Status, colour: boolean): str
 function gateText({ closedUntil, why, probing }: HostStatus['gate'], now: number): string {
   if (closedUntil > now) return `closed until ${formatMoment(closedUntil, now)}: ${why}`;
   return probing ? `probing: ${why}` : 'open';
+}
+
+/** Only where a server has found fault with one: most of the time there is nothing to see. */
+function renderCredentials({ credentials, now }: Status, colour: boolean): string {
+  const troubled = credentials.filter(({ standing }) => standing === 'refused' || standing === 'suspect');
+  if (troubled.length === 0) return '';
+  const columns: Column<CredentialStatus>[] = [
+    { title: 'CLIENT', cell: ({ client }) => client },
+    { title: 'CREDENTIAL', cell: ({ fingerprint }) => fingerprint },
+    {
+      title: 'STANDING',
+      cell: ({ standing, code }) => `${standing}: ${code}`,
+      style: ({ standing }) => (standing === 'refused' ? 'red' : 'yellow'),
+    },
+    { title: 'SINCE', cell: ({ since }) => formatMoment(since, now) },
+    {
+      title: 'TRIED AGAIN',
+      cell: ({ probeAt }) => (probeAt === undefined ? '' : formatMoment(Math.max(probeAt, now), now)),
+    },
+  ];
+  return renderTable(columns, troubled, { colour });
 }
 
 function renderTargets({ targets }: Status, colour: boolean): string {

@@ -6,19 +6,33 @@ import type { Finding, Report } from './diagnostics.ts';
 import type { Path } from './document.ts';
 
 /**
- * Whether every client's credentials can be read now, in the environment that was given; but for those that only a vault
+ * `each`: every one has to be readable. `enough`: one of each client; a daemon starts with that, since the others may be
+ * the next ones of a rotation, and says what is wrong with them while it runs.
+ */
+export type CredentialCheck = 'each' | 'enough';
+
+/**
+ * Whether the clients' credentials can be read now, in the environment that was given; but for those that only a vault
  * or an identity of the machine can give. For commands that use them: an operator's shell, where a token is only looked
  * at, need not have the secrets. Empty when all is well.
  */
-export function credentialFindings({ clients }: Pick<Config, 'clients'>, env: Environment): Finding[] {
+export function credentialFindings(
+  { clients }: Pick<Config, 'clients'>,
+  env: Environment,
+  check: CredentialCheck,
+): Finding[] {
+  return clients.flatMap(({ name, credentials }) => {
+    const each = credentials.map((credential, index) =>
+      findingsOf(credential, ['clients', name, 'credentials', index, credential.kind], env),
+    );
+    return check === 'enough' && each.some((findings) => findings.length === 0) ? [] : each.flat();
+  });
+}
+
+function findingsOf(credential: Credential, path: Path, env: Environment): Finding[] {
   const findings: Finding[] = [];
-  for (const { name, credentials } of clients) {
-    for (const [index, credential] of credentials.entries()) {
-      const path = ['clients', name, 'credentials', index, credential.kind];
-      for (const { source, at } of localSources(credential))
-        readForReport(source, [...path, ...at], env, (finding) => findings.push(finding));
-    }
-  }
+  for (const { source, at } of localSources(credential))
+    readForReport(source, [...path, ...at], env, (finding) => findings.push(finding));
   return findings;
 }
 

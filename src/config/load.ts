@@ -5,7 +5,7 @@ import { EvertokenError } from '../core/errors.ts';
 import { Secret } from '../core/secret.ts';
 import type { Environment } from '../credentials/source.ts';
 import type { Config, RedisOptions } from './config.ts';
-import { credentialFindings, readForReport } from './credentials.ts';
+import { type CredentialCheck, credentialFindings, readForReport } from './credentials.ts';
 import { configError, type Finding, type Report } from './diagnostics.ts';
 import { readDocument } from './document.ts';
 import { ConfigFiles, type Reading } from './files.ts';
@@ -42,8 +42,8 @@ export function findConfigFile({ flag, env, folder = '.' }: FileQuery): string {
 }
 
 export interface LoadOptions {
-  /** Also read every client's credentials, and report those that cannot be read. Default: false. */
-  readonly checkCredentials?: boolean | undefined;
+  /** Also read the credentials of all clients, and report those that cannot be read. Default: no. */
+  readonly checkCredentials?: CredentialCheck | undefined;
 }
 
 /**
@@ -71,7 +71,8 @@ export function tryLoadConfig(file: string, env: Environment, options: LoadOptio
   const document = readDocument(read.text);
   const findings: Finding[] = [];
   const settings = interpret(document.value, files, env, (finding) => findings.push(finding));
-  if (settings && options.checkCredentials) findings.push(...credentialFindings(settings, env));
+  if (settings && options.checkCredentials)
+    findings.push(...credentialFindings(settings, env, options.checkCredentials));
   const record = recordOf(files);
   if (settings && findings.length === 0 && document.problems.length === 0)
     return { ...record, config: { file: resolve(file), ...record, ...settings } };

@@ -33,6 +33,9 @@ const DOORS: Readonly<
   Record<string, { readonly use: readonly string[]; readonly types: readonly string[] }>
 > = {
   undici: { use: ['oauth'], types: [] },
+  'node-forge': { use: ['credentials'], types: [] },
+  '@azure/identity': { use: ['credentials'], types: [] },
+  '@azure/keyvault-secrets': { use: ['credentials'], types: [] },
   ioredis: { use: ['store', 'cli', 'demo'], types: ['queue', 'compose', 'workers'] },
   bullmq: { use: ['queue', 'cli', 'demo'], types: ['compose', 'workers'] },
 };
@@ -138,6 +141,7 @@ describe('the check', () => {
     ['workers/refresh.ts', 'src/store/tokens.ts', 'workers may import core, refresh, queue, compose'],
     ['src/cli/main.ts', 'test/support/redis.ts', 'cli may import'],
     ['src/http/server.ts', 'undici', 'only oauth may import undici'],
+    ['src/config/load.ts', 'node-forge', 'only credentials may import node-forge'],
     [
       'src/queue/queues.ts',
       'ioredis',

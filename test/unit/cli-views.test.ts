@@ -91,6 +91,7 @@ describe('the status', () => {
       },
     ],
     configuration: { hash: '0123456789abcdef', processesAgree: true, sameAsHere: true },
+    credentials: [],
     hosts: [
       {
         host: 'idp.example',
@@ -143,6 +144,18 @@ describe('the status', () => {
       'a pause',
       { pauses: [{ select: 'billing/*/*', all: false, until: NOW + 60_000, by: 'oncall' }] },
       'Paused: billing/*/* until 2026-11-22T12:01:00Z (in 1m), by oncall',
+    ],
+    [
+      'a credential that servers refuse, and when it is tried again',
+      {
+        credentials: [
+          {
+            ...{ client: 'billing', fingerprint: 'abcdefgh', standing: 'refused', code: 'AADSTS7000222' },
+            ...{ since: NOW - 60_000, probeAt: NOW + 30_000 },
+          },
+        ],
+      },
+      'billing  abcdefgh    refused: AADSTS7000222  2026-11-22T11:59:00Z (1m ago)  2026-11-22T12:00:30Z (in 30s)',
     ],
     [
       'tenants that operators added and removed',

@@ -328,7 +328,7 @@ describe('what does not go together is refused:', () => {
 
 describe('the check of credentials', () => {
   const check = (credentials: object[], env: Environment = {}): string[] =>
-    new ConfigFolder().problems(withClient({ ...STANDARD, credentials }), env, { checkCredentials: true });
+    new ConfigFolder().problems(withClient({ ...STANDARD, credentials }), env, { checkCredentials: 'each' });
 
   it('reads variables and files of every kind, keys and passphrases included', () => {
     const certificate = { env: 'MY_CERT', key: { file: 'no' }, passphrase: { env: 'MY_PASS' } };

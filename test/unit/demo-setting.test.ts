@@ -40,7 +40,7 @@ test('makes a configuration that the daemon takes, with the targets that the con
   const file = join(folder, 'evertoken.yaml');
   writeFileSync(file, configText(OPTIONS, { redis: 'redis://127.0.0.1:1', mockIdp: 'http://127.0.0.1:2' }));
   writeFileSync(join(folder, TENANTS_FILE), tenantNames(OPTIONS).join('\n'));
-  const config = loadConfig(file, { [SECRET_VARIABLE]: 'secret' }, { checkCredentials: true });
+  const config = loadConfig(file, { [SECRET_VARIABLE]: 'secret' }, { checkCredentials: 'each' });
   const [client] = config.clients;
   const ids = client?.tenants.flatMap((tenant) =>
     client.resources.map((resource) => `${client.name}/${tenant}/${resource.name}`),

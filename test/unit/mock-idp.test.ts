@@ -200,7 +200,13 @@ describe('control', () => {
       scope: GOOD.scope,
       at: expect.any(Number),
     };
-    expect(log).toEqual([200, 503, 0, 200].map((status) => ({ ...same, status })));
+    const credential = expect.stringMatching(/^[\w-]{8}$/);
+    expect(log).toEqual([
+      { ...same, status: 200, credential },
+      { ...same, status: 503, error: 90033 },
+      { ...same, status: 0 },
+      { ...same, status: 200, credential },
+    ]);
     const stats = await (await fetch(`${idp.url}/control/stats`)).json();
     expect(stats).toMatchObject({
       requests: 4,

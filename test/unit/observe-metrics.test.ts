@@ -5,9 +5,14 @@ const FIGURES = {
   hosts: [{ host: 'idp.example', managed: 7, due: 1, ready: 2, closedSeconds: 3 }],
   processes: 4,
   queueWaiting: 5,
+  credentials: [
+    { client: 'billing', fingerprint: 'aaaaaaaa', refused: true },
+    { client: 'billing', fingerprint: 'bbbbbbbb', refused: false },
+  ],
 };
 
-const FLEET = /^evertoken_(targets|targets_due|targets_ready|gate_closed_seconds|processes|queue_waiting)\b/;
+const FLEET =
+  /^evertoken_(targets|targets_due|targets_ready|gate_closed_seconds|credential_refused|processes|queue_waiting)\b/;
 
 const samples = (exposition: string): string[] => exposition.split('\n').filter((line) => FLEET.test(line));
 
@@ -17,6 +22,8 @@ test("the fleet's figures are those of the scrape", async () => {
     'evertoken_targets_due{host="idp.example"} 1',
     'evertoken_targets_ready{host="idp.example"} 2',
     'evertoken_gate_closed_seconds{host="idp.example"} 3',
+    'evertoken_credential_refused{client="billing",fingerprint="aaaaaaaa"} 1',
+    'evertoken_credential_refused{client="billing",fingerprint="bbbbbbbb"} 0',
     'evertoken_processes 4',
     'evertoken_queue_waiting 5',
   ]);
@@ -29,5 +36,5 @@ test("where the fleet's figures are not known, neither the last ones nor zeros a
   const blind = await metrics.expose(undefined);
   expect(samples(blind)).toEqual([]);
   expect(blind).toContain('evertoken_redis_up 0');
-  expect(samples(await metrics.expose(FIGURES))).toHaveLength(6);
+  expect(samples(await metrics.expose(FIGURES))).toHaveLength(8);
 });

@@ -11,7 +11,7 @@ const target = (tenant: string, resource = 'graph'): Target => ({
   id: `billing/${tenant}/${resource}`,
   client,
   tenant,
-  resource: { name: resource, params: {}, expectAudience: undefined },
+  resource: { name: resource, params: {}, claims: undefined, expectAudience: undefined },
   tokenUrl: 'https://idp.example/token',
   host: 'idp.example:443',
   tenantScope: `billing/${tenant}`,

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { type FleetPort, Member, type MemberEvents } from '../../src/refresh/member.ts';
+import type { FleetPort } from '../../src/refresh/fleet-port.ts';
+import type { ConfigurationPort } from '../../src/refresh/in-effect.ts';
+import { Member, type MemberEvents } from '../../src/refresh/member.ts';
 import type { CataloguePort } from '../../src/refresh/ports.ts';
 import type { Reconciler } from '../../src/refresh/reconcile.ts';
 
@@ -12,9 +14,16 @@ function scene({ schedules = true, epoch = '' } = {}) {
     epoch,
     runId: 'run-1',
     others: [] as string[],
+    /** What this process last said. */
+    says: '',
+    /** What others have written where they keep more than that. */
+    othersWritten: undefined as string | undefined,
     overrides: {} as Record<string, 'add' | 'remove'>,
     pauses: [] as { select: string; all: boolean; until: number }[],
     awaiting: new Map<string, number>(),
+    confirmed: new Map<string, number>(),
+    /** What is written in the configuration of this process, and what it is kept with. */
+    configured: { written: 'hash', offered: undefined as string | undefined, kept: '', settled: 0 },
     /** The call that fails next, as when Redis goes away between two commands. */
     fails: undefined as string | undefined,
   };
@@ -26,10 +35,18 @@ function scene({ schedules = true, epoch = '' } = {}) {
     done.push(what);
   };
   const fleet: FleetPort = {
-    heartbeat: async ({ id, configHash }) => {
+    now: async () => NOW,
+    confirmations: async () => redis.confirmed,
+    heartbeat: async ({ id, configHash, writtenHash }) => {
+      if (redis.says !== configHash) done.push(...(redis.says === '' ? [] : [`says ${configHash}`]));
+      redis.says = configHash;
       if (redis.fails === 'heartbeat') await say('heartbeat');
-      const others = redis.others.map((hash, i) => ({ id: `other-${i}`, role: 'all', configHash: hash }));
-      return { now: NOW, epoch: redis.epoch, processes: [{ id, role: 'all', configHash }, ...others] };
+      const others = redis.others.map((hash, i) => ({
+        ...{ id: `other-${i}`, role: 'all', configHash: hash },
+        writtenHash: redis.othersWritten,
+      }));
+      const self = { id, role: 'all', configHash, writtenHash };
+      return { now: NOW, epoch: redis.epoch, processes: [self, ...others] };
     },
     leave: () => say('leave'),
     beginEpoch: async (id, graceMs) => {
@@ -52,12 +69,13 @@ function scene({ schedules = true, epoch = '' } = {}) {
       await say(`restore ${what}`);
       return 3;
     },
-    enlist: async ({ retryParked }) => {
-      await say(`enlist${retryParked ? ', retrying parked' : ''}`);
+    enlist: async ({ retryParked, before }) => {
+      const after = before === undefined ? '' : ` after ${before.hash}`;
+      await say(`enlist${after}${retryParked ? ', retrying parked' : ''}`);
       return { added: 1, changed: 0 };
     },
-    removeAbsent: async () => {
-      await say('remove absent');
+    removeAbsent: async (_agreed, isConfirmed) => {
+      await say(`remove absent${isConfirmed?.('billing') === true ? ', confirmed' : ''}`);
       return { removed: [], awaitingConfirmation: redis.awaiting };
     },
   };
@@ -65,6 +83,42 @@ function scene({ schedules = true, epoch = '' } = {}) {
     joined: ({ epoch: joined, lost }) => void done.push(`joined ${joined}${lost ? ' after a loss' : ''}`),
     restored: (count) => void done.push(`restored ${count}`),
     removals: () => void done.push('told of removals'),
+    kept: (kept) => {
+      if (kept.size > 0) done.push(`keeps ${[...kept.keys()]}`);
+    },
+    configured: () => void done.push('configured'),
+  };
+  const { configured } = redis;
+  let version = 0;
+  const catalogueOf = (name: string, overrides: ReadonlyMap<string, unknown>): CataloguePort =>
+    ({ hash: [name, ...overrides.keys()].join('+') }) as CataloguePort;
+  const configuration: ConfigurationPort = {
+    get version() {
+      return version;
+    },
+    get changed() {
+      return configured.offered !== undefined;
+    },
+    get awaiting() {
+      return new Map(configured.kept === '' ? [] : [['billing', 3]]);
+    },
+    takeOver: () => {
+      if (configured.offered === undefined) return;
+      configured.written = configured.offered;
+      configured.offered = undefined;
+      version += 1;
+    },
+    confirm: (confirmations) => {
+      if (configured.kept === '' || !confirmations.has('billing')) return;
+      configured.kept = '';
+      version += 1;
+    },
+    isConfirmed: (client) => redis.confirmed.has(client),
+    settle: () => {
+      configured.settled += 1;
+    },
+    catalogue: (overrides) => catalogueOf(configured.written + configured.kept, overrides),
+    written: (overrides) => catalogueOf(configured.written, overrides),
   };
   let ids = 0;
   const member = new Member({
@@ -72,7 +126,7 @@ function scene({ schedules = true, epoch = '' } = {}) {
     schedules,
     fleet,
     reconciler: reconciler as unknown as Reconciler,
-    buildCatalogue: (overrides) => ({ hash: ['hash', ...overrides.keys()].join('+') }) as CataloguePort,
+    configuration,
     newEpochId: () => `epoch-${++ids}`,
     events,
   });
@@ -197,7 +251,8 @@ describe('after a gap', () => {
 });
 
 describe('what the configuration no longer names', () => {
-  const removals = (done: readonly string[]) => done.filter((what) => what === 'remove absent').length;
+  const removals = (done: readonly string[]) =>
+    done.filter((what) => what.startsWith('remove absent')).length;
 
   it('is removed when every live process has the same configuration', async () => {
     const { beats, redis } = scene();
@@ -255,6 +310,92 @@ describe('a tenant that an operator has added', () => {
     redis.overrides = { 'c/new': 'add' };
     redis.fails = 'enlist';
     await expect(member.reload()).rejects.toThrow('no answer');
-    expect(await beats(2)).toEqual(['enlist']);
+    expect(await beats(2)).toEqual(['enlist after hash']);
+  });
+});
+
+describe('a configuration that changes while the process runs', () => {
+  it('is said to the fleet before anything of it is managed, and what was parked is tried again', async () => {
+    const { member, redis, beats } = scene();
+    await beats(1);
+    redis.configured.offered = 'new';
+    const heard: string[] = [];
+    member.onChange(() => heard.push(member.catalogue.hash));
+    expect(await beats(1)).toEqual([
+      ...['reload', 'says new', 'limits'],
+      ...['enlist after hash, retrying parked', 'configured'],
+    ]);
+    expect(heard).toEqual(['new']);
+    expect(await beats(2)).toEqual([]);
+  });
+
+  it.each(['reload', 'limits', 'enlist'])(
+    'is taken over by the next heartbeat when %s has failed',
+    async (fails) => {
+      const { member, redis, beats, done } = scene();
+      await beats(1);
+      redis.configured.offered = 'new';
+      redis.fails = fails;
+      await expect(member.reload()).rejects.toThrow('no answer');
+      expect(await beats(1)).toContain('enlist after hash, retrying parked');
+      expect(done.at(-1)).toBe('configured');
+      expect(await beats(2)).toEqual([]);
+    },
+  );
+
+  it('waits until the process has joined', async () => {
+    const { member, redis, beats } = scene();
+    redis.configured.offered = 'new';
+    await member.reload();
+    expect(await beats(1)).toEqual([
+      ...['begin epoch epoch-1 grace 0', 'restore everything', 'reload', 'says new', 'limits'],
+      ...['enlist, retrying parked', 'joined epoch-1'],
+    ]);
+  });
+
+  it('lets a pending removal have its turn soon, whatever waits for a confirmation', async () => {
+    const { redis, beats } = scene();
+    redis.awaiting = new Map([['billing', 9]]);
+    await beats(5);
+    expect(await beats(5)).not.toContain('remove absent');
+    redis.configured.offered = 'new';
+    expect(await beats(5)).toContain('remove absent');
+  });
+});
+
+describe('targets that are kept until their removal is confirmed', () => {
+  it('count as in effect for the fleet, and not as written', async () => {
+    const { member, redis, beats } = scene();
+    redis.configured.kept = '+kept';
+    redis.configured.offered = 'new';
+    expect(await beats(1)).toContain('keeps billing');
+    redis.others = ['new'];
+    expect(await member.agrees()).toBe(false);
+    expect(await member.readsTheSame()).toBe(true);
+    redis.others = ['other+kept'];
+    redis.othersWritten = 'other';
+    expect(await member.readsTheSame()).toBe(false);
+  });
+
+  it('are let go when another process tells of the confirmation', async () => {
+    const { member, redis, beats } = scene();
+    redis.configured.kept = '+kept';
+    redis.configured.offered = 'new';
+    await beats(1);
+    redis.confirmed.set('billing', NOW);
+    redis.others = ['new'];
+    await member.reload();
+    expect(member.catalogue.hash).toBe('new');
+    expect(await beats(5)).toContain('remove absent, confirmed');
+  });
+
+  it('are reckoned with until the whole fleet has agreed for a while', async () => {
+    const { redis, beats } = scene();
+    redis.others = ['other'];
+    await beats(30);
+    expect(redis.configured.settled).toBe(0);
+    redis.others = ['hash'];
+    await beats(10);
+    expect(redis.configured.settled).toBe(1);
   });
 });

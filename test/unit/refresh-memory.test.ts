@@ -14,6 +14,8 @@ const token = (generation: number, lifeMs = 3_600_000): Token => ({
   issuedAt: NOW,
   expiresAt: NOW + lifeMs,
   generation,
+  digest: 'dddddddd',
+  tenantId: '',
 });
 
 describe('the memory of a process', () => {

@@ -25,7 +25,9 @@ function scene(configured: Hosts, managed: Hosts, known: Record<string, Partial<
     outageTargetMs: HOUR / 3,
     identical: { count: 5, windowMs: 300_000 },
   };
-  const catalogue: Pick<CataloguePort, 'get' | 'ids' | 'size'> = {
+  const perHost = { count: 50, windowMs: 1000 };
+  const catalogue: Pick<CataloguePort, 'get' | 'ids' | 'hosts' | 'size'> = {
+    hosts: () => new Map(Object.keys(configured).map((host) => [host, { perHost }])),
     get: (id) => (hostOf.has(id) ? ({ id, host: hostOf.get(id), ...policy } as Target) : undefined),
     ids: () => hostOf.keys(),
     size: hostOf.size,
@@ -63,6 +65,8 @@ function scene(configured: Hosts, managed: Hosts, known: Record<string, Partial<
       return token !== undefined;
     },
   };
+  let clockMs = 0;
+  const rests: number[] = [];
   const memory = new Memory();
   const reconciler = new Reconciler({
     catalogue: () => catalogue as CataloguePort,
@@ -71,8 +75,10 @@ function scene(configured: Hosts, managed: Hosts, known: Record<string, Partial<
     clock: { now: async () => NOW },
     memory,
     draw: () => 0.5,
+    elapsed: () => (clockMs += 5),
+    sleep: async (ms) => void rests.push(ms),
   });
-  return { reconciler, memory, done, configure: (id: string, host: string) => hostOf.set(id, host) };
+  return { reconciler, memory, done, rests, configure: (id: string, host: string) => hostOf.set(id, host) };
 }
 
 const AGREED = async (): Promise<boolean> => true;
@@ -122,7 +128,7 @@ describe('targets that the configuration no longer names', () => {
   it('go when an operator has confirmed it, for that client alone', async () => {
     const configured = { h: [...many('a', 1), ...many('b', 1)] };
     const { reconciler } = scene(configured, { h: [...many('a', 3), ...many('b', 3)] });
-    const removals = await reconciler.removeAbsent(AGREED, 'b');
+    const removals = await reconciler.removeAbsent(AGREED, (client) => client === 'b');
     expect(removals.removed).toEqual(many('b', 2, 1));
     expect([...removals.awaitingConfirmation]).toEqual([['a', 2]]);
   });
@@ -131,7 +137,10 @@ describe('targets that the configuration no longer names', () => {
     const { reconciler, memory } = scene({ h: many('c', 9) }, { h: many('c', 10) });
     const accessToken = new Secret('x');
     const times = { issuedAt: NOW, expiresAt: NOW + HOUR };
-    memory.rememberToken('c/tenant-9/graph', { accessToken, tokenType: 'Bearer', ...times, generation: 1 });
+    memory.rememberToken('c/tenant-9/graph', {
+      ...{ accessToken, tokenType: 'Bearer', ...times, generation: 1 },
+      ...{ digest: '', tenantId: '' },
+    });
     await reconciler.removeAbsent(AGREED);
     expect(memory.live(NOW, 1).size).toBe(0);
   });
@@ -180,7 +189,7 @@ describe('targets that are enlisted', () => {
       true,
       refused,
       true,
-      [`want ${id}: tried again after a start`, `due ${id}`],
+      [`want ${id}: tried again after a start or a change of the configuration`, `due ${id}`],
     ],
     ['already, after a refusal, are left alone otherwise', true, refused, false, []],
     [
@@ -213,4 +222,58 @@ describe('while the index is looked through', () => {
     expect((await reconciler.removeAbsent(async () => false)).removed).toEqual([]);
     expect(done).toEqual([]);
   });
+});
+
+describe('a refresh that runs while the configuration changes', () => {
+  const [id = ''] = many('c', 1);
+  const running = { leaseUntil: NOW + 1 };
+  const before = (fingerprint: string): Pick<CataloguePort, 'get'> => ({
+    get: () => ({ id, fingerprint }) as Target,
+  });
+
+  test.each<[what: string, state: Partial<TargetState>, before: string, done: string[]]>([
+    [
+      'with another request is done again',
+      running,
+      'other',
+      [`want ${id}: its configuration has changed`, `due ${id}`],
+    ],
+    ['with the same request is left alone', running, 'AbCdEf01', []],
+    ['is not there: nothing is to be done', {}, 'other', []],
+  ])('%s', async (_what, state, fingerprint, expected) => {
+    const { reconciler, done } = scene({ h: [id] }, { h: [id] }, { [id]: state });
+    await reconciler.enlist({ retryParked: true, before: before(fingerprint) as CataloguePort });
+    expect(done).toEqual(expected);
+  });
+});
+
+it('makes targets that never had a token due at twice the pace of their host, and not all at once', async () => {
+  const { reconciler, done } = scene({ a: many('a', 12_001), b: many('b', 1) }, {});
+  await reconciler.enlist({ retryParked: false });
+  const [first, middle, last] = [0, 6000, 12_000].map((i) =>
+    done.find((line) => line.includes(`a/tenant-${i}/`)),
+  );
+  expect([first, middle, last]).toEqual([
+    'enlist a/tenant-0/graph in 0m',
+    'enlist a/tenant-6000/graph in 1m',
+    'enlist a/tenant-12000/graph in 2m',
+  ]);
+  expect(done).toContain('enlist b/tenant-0/graph in 0m');
+});
+
+it('leaves half of the time to the refreshes that run, and takes all of it at a start', async () => {
+  const { reconciler, rests } = scene({ a: many('a', 1000) }, {});
+  await reconciler.enlist({ retryParked: true });
+  expect(rests).toEqual([]);
+  await reconciler.enlist({
+    retryParked: true,
+    before: { get: () => undefined } as unknown as CataloguePort,
+  });
+  expect(rests).toEqual([5, 5, 5, 5, 5]);
+});
+
+it('takes up many targets in chunks, each once', async () => {
+  const { reconciler, done } = scene({ a: many('a', 2500), b: many('b', 1000) }, {});
+  expect(await reconciler.enlist({ retryParked: false })).toEqual({ added: 3500, changed: 0 });
+  expect(new Set(done).size).toBe(3500);
 });

@@ -6,6 +6,13 @@ import { formatDuration } from '../../core/duration.ts';
 import { ERROR_EXIT_CODES, EvertokenError } from '../../core/errors.ts';
 import { displayAddress } from '../../store/connection.ts';
 import {
+  CREDENTIAL_COLUMNS,
+  type CredentialChecked,
+  checkCredentials,
+  credentialProblems,
+  credentialWarnings,
+} from '../credential-check.ts';
+import {
   type ClientDemand,
   demandOf,
   demandOfHosts,
@@ -28,6 +35,7 @@ interface Checked {
   readonly file: string;
   readonly namespace: string;
   readonly redis: RedisChecked;
+  readonly credentials: readonly CredentialChecked[];
   readonly clients: readonly ClientDemand[];
   readonly hosts: readonly HostDemand[];
   readonly problems: readonly string[];
@@ -46,20 +54,30 @@ export async function runCheck(flags: CheckFlags): Promise<number> {
     printJson(configJsonSchema());
     return 0;
   }
-  const checked = await check(loadSettings(flags, { checkCredentials: true }));
+  const checked = await check(loadSettings(flags, { checkCredentials: 'each' }));
   if (flags.json === true) printJson(checked);
   else print(render(checked, isColourful(process.stdout)));
-  return Math.max(checked.redis.error?.exitCode ?? 0, checked.problems.length > 0 ? 1 : 0);
+  const isUnusable = checked.credentials.some(({ problem }) => problem !== undefined);
+  return Math.max(
+    checked.redis.error?.exitCode ?? 0,
+    isUnusable ? ERROR_EXIT_CODES.CREDENTIAL_UNREADABLE : 0,
+    checked.problems.length > 0 ? 1 : 0,
+  );
 }
 
 async function check(config: Config): Promise<Checked> {
   const clients = config.clients.map((client) => demandOf(client, hostOf(client.endpoint)));
   const hosts = demandOfHosts(clients, new Catalogue(config.clients).hosts());
+  const credentials = await checkCredentials(config, process.env);
   const { redis, warnings } = await checkRedis(config);
   return {
-    ...{ file: config.file, namespace: config.namespace, redis, clients, hosts },
-    problems: problemsOf(clients, hosts),
-    warnings: [...warnings, ...clients.filter(isShortLived).map(explainShortLife)],
+    ...{ file: config.file, namespace: config.namespace, redis, credentials, clients, hosts },
+    problems: [...credentialProblems(credentials), ...problemsOf(clients, hosts)],
+    warnings: [
+      ...warnings,
+      ...credentialWarnings(credentials, Date.now()),
+      ...clients.filter(isShortLived).map(explainShortLife),
+    ],
   };
 }
 
@@ -82,14 +100,16 @@ function explainShortLife({ client, expectLifetimeMs, survivesMs, outageTargetMs
 }
 
 function render(
-  { file, namespace, redis, clients, hosts, problems, warnings }: Checked,
+  { file, namespace, redis, credentials, clients, hosts, problems, warnings }: Checked,
   colour: boolean,
 ): string {
   return [
-    `Configuration ${file} is well; its credentials can be read. Namespace ${namespace}.`,
+    `Configuration ${file} is well. Namespace ${namespace}.`,
     redis.error === undefined
       ? `Redis at ${redis.address} answers.`
       : paint(`Problem: ${redis.error.message}`, 'red', colour),
+    '',
+    renderTable(CREDENTIAL_COLUMNS, credentials, { colour }),
     '',
     renderTable(CLIENT_COLUMNS, clients, { colour }),
     '',

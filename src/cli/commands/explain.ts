@@ -1,6 +1,7 @@
 import type { Catalogue } from '../../config/catalogue.ts';
+import { credentialHold, marksAsOf } from '../../core/credential.ts';
 import { type Explanation, explain } from '../../core/explain.ts';
-import type { TargetId } from '../../core/target.ts';
+import { clientOf, type TargetId } from '../../core/target.ts';
 import type { Pause } from '../../store/fleet.ts';
 import type { CommonFlags } from '../flags.ts';
 import { liveProcesses, pausedUntil, standingOf } from '../managed.ts';
@@ -33,14 +34,15 @@ export async function explainTarget(
   pauses: readonly Pause[],
   id: TargetId,
 ): Promise<Explanation> {
-  const { states, gates, fleet } = session;
+  const { states, gates, marks, fleet } = session;
   const policy = catalogue.get(id);
   const managed = await standingOf(session, id);
-  const [[state], tokenThere, hostGate, tenantGate, now] = await Promise.all([
+  const [[state], tokenThere, hostGate, tenantGate, [ofClient = []], now] = await Promise.all([
     states.read([id]),
     states.hasTokenKey(id),
     gates.read({ host: managed?.host ?? policy?.host ?? '' }),
     gates.read({ tenantScope: id.slice(0, id.lastIndexOf('/')) }),
+    marks.read([clientOf(id)]),
     fleet.now(),
   ]);
   if (state === undefined) throw new Error('expected a state for every target that is read');
@@ -48,5 +50,6 @@ export async function explainTarget(
     ...{ id, state, policy, tokenThere, hostGate, tenantGate, now },
     standing: managed?.standing,
     pausedUntil: pausedUntil(pauses, id),
+    hold: credentialHold(marksAsOf(ofClient, now), now),
   });
 }

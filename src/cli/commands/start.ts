@@ -9,6 +9,6 @@ interface Flags extends CommonFlags {
 
 /** Runs the daemon until a signal ends it. */
 export async function runStart(flags: Flags): Promise<number> {
-  const config = loadSettings(flags, { checkCredentials: true });
+  const config = loadSettings(flags, { checkCredentials: 'enough' });
   return runDaemon({ config, role: flags.role, env: process.env, version: readVersion() });
 }
