@@ -1,6 +1,8 @@
 import { composeParts, type Parts, type Role } from '../src/compose/parts.ts';
 import { followChanges } from './changes.ts';
 import { startCommands } from './commands.ts';
+import { followConfiguration } from './configuration.ts';
+import { startWatchingCredentials } from './credentials.ts';
 import { awaitRedis, createTroubleLog, startHeartbeat, startSayingAlive } from './heartbeat.ts';
 import { startRefreshing } from './refresh.ts';
 import { startRequests } from './requests.ts';
@@ -32,7 +34,8 @@ export async function runDaemon({ config, role, env, version }: DaemonOptions): 
   const parts = composeParts({ config, role, env, version, slots: SLOTS, wake: () => wake() });
   const { log, health } = parts;
   const onTrouble = createTroubleLog(parts);
-  const endSignals = onSignals(stop, log);
+  const configuration = followConfiguration(parts, () => wake(), onTrouble);
+  const endSignals = onSignals(stop, () => configuration.reload(), log);
   const servers = await listen(parts);
   try {
     log.info({ version, config: config.file, targets: parts.member.catalogue.size }, 'starting');
@@ -49,6 +52,7 @@ export async function runDaemon({ config, role, env, version }: DaemonOptions): 
     return 0;
   } finally {
     endSignals();
+    configuration.stop();
     await Promise.all(servers.map((server) => server.close()));
     await parts.endpoint.close();
     parts.redis.disconnect();
@@ -86,7 +90,9 @@ async function startServices(
   const wake = (): void => scheduler?.wake();
   const services: Service[] = [
     ...(scheduler === undefined ? [] : [startCommands(parts), startRequests(parts, wake, onTrouble)]),
-    ...(role === 'scheduler' ? [] : [startRefreshing(parts, SLOTS)]),
+    ...(role === 'scheduler'
+      ? []
+      : [startRefreshing(parts, SLOTS), startWatchingCredentials(parts, onTrouble)]),
     changes,
   ];
   const stop = async (): Promise<void> => {
@@ -119,8 +125,8 @@ async function giveBackClaims({ member, refreshQueue, indexes, fleet, log }: Par
   if (waiting.length > 0) log.info({ claims: waiting.length }, 'gave back the claims that were waiting');
 }
 
-/** The first signal asks to stop, the second ends at once. */
-function onSignals(stop: AbortController, log: Parts['log']): () => void {
+/** The first signal asks to stop, the second ends at once; SIGHUP asks to read the configuration again. */
+function onSignals(stop: AbortController, reload: () => void, log: Parts['log']): () => void {
   let askedAt: number | undefined;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (askedAt !== undefined && performance.now() - askedAt < SAME_SIGNAL_MS) return;
@@ -132,9 +138,10 @@ function onSignals(stop: AbortController, log: Parts['log']): () => void {
     log.info({ signal }, 'stopping: what is in flight may end');
     stop.abort();
   };
-  // Its default would end the process in the middle of its work.
-  const onHangUp = (): void =>
-    log.warn('SIGHUP is ignored: this version does not reload its configuration; restart it');
+  const onHangUp = (): void => {
+    log.info('SIGHUP: reading the configuration again');
+    reload();
+  };
   process.on('SIGTERM', onSignal);
   process.on('SIGINT', onSignal);
   process.on('SIGHUP', onHangUp);

@@ -8,6 +8,7 @@ import type { Service } from './service.ts';
 export function startRefreshing(parts: Parts, slots: number): Service {
   const { keys, log, metrics, member, refreshTarget } = parts;
   const connection = parts.openBlocking('refresh');
+  const usable = (): number => usableSlots(slots, member.catalogue.hosts().size);
   const worker = startRefreshWorker(
     async (id, jobId) => {
       const run = refreshTarget.run(id, jobId);
@@ -20,8 +21,11 @@ export function startRefreshing(parts: Parts, slots: number): Service {
       });
       reportRefresh(report, member.catalogue.get(id), log, metrics);
     },
-    { connection, prefix: keys.queuePrefix, slots: usableSlots(slots, member.catalogue.hosts().size) },
+    { connection, prefix: keys.queuePrefix, slots: usable() },
   );
+  member.onChange(() => {
+    worker.concurrency = usable();
+  });
   worker.on('error', (error) => log.debug({ error }, 'refresh queue'));
   return { stop: (force) => worker.close(force), disconnect: () => connection.disconnect() };
 }

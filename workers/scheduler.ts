@@ -10,15 +10,19 @@ export interface Scheduler {
 /** How long a host's dispatcher sleeps when this process has not joined the fleet yet. */
 const NOT_JOINED_MS = 100;
 
-/** Runs a dispatcher for every host of the configuration. */
+/** Runs a dispatcher for every host of the configuration, also for those that come while it runs. */
 export function startScheduler(parts: Parts, onError: (error: unknown) => void): Scheduler {
-  const { log, health, member, states, indexes, refreshQueue, draw } = parts;
-  const loops: Loop[] = [];
-  for (const [host] of member.catalogue.hosts()) {
+  const { log, health, member, states, indexes, marks, refreshQueue, draw } = parts;
+  const loops = new Map<string, Loop>();
+  const ending = new Set<Promise<void>>();
+  let stopped = false;
+
+  function startHost(host: string): Loop {
     const dispatcher = new Dispatcher(host, {
       catalogue: () => member.catalogue,
       states,
       indexes,
+      marks,
       enqueue: (targets) => refreshQueue.add(targets),
       pausedUntil: (target) => member.pausedUntil(target),
       epoch: () => member.epoch,
@@ -28,8 +32,25 @@ export function startScheduler(parts: Parts, onError: (error: unknown) => void):
       health.failed('dispatch-failing');
       onError(error);
     };
-    loops.push(startLoop({ turn: () => takeStep(dispatcher, host), onError: onFailure }));
+    return startLoop({ turn: () => takeStep(dispatcher, host), onError: onFailure });
   }
+
+  function endHost(host: string, loop: Loop): void {
+    loops.delete(host);
+    const ended = loop.stop();
+    ending.add(ended);
+    void ended.finally(() => ending.delete(ended));
+  }
+
+  function followHosts(): void {
+    if (stopped) return;
+    const hosts = member.catalogue.hosts();
+    for (const [host, loop] of loops) if (!hosts.has(host)) endHost(host, loop);
+    for (const host of hosts.keys()) if (!loops.has(host)) loops.set(host, startHost(host));
+  }
+
+  followHosts();
+  member.onChange(followHosts);
 
   async function takeStep(dispatcher: Dispatcher, host: string): Promise<number> {
     const limits = member.catalogue.hosts().get(host);
@@ -46,10 +67,11 @@ export function startScheduler(parts: Parts, onError: (error: unknown) => void):
 
   return {
     wake: () => {
-      for (const loop of loops) loop.wake();
+      for (const loop of loops.values()) loop.wake();
     },
     stop: async () => {
-      await Promise.all(loops.map((loop) => loop.stop()));
+      stopped = true;
+      await Promise.all([...[...loops.values()].map((loop) => loop.stop()), ...ending]);
     },
   };
 }

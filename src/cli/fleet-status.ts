@@ -71,7 +71,8 @@ export async function gatherStatus(session: Session): Promise<Status> {
     redis.llen(keys.waiting(REFRESH_QUEUE)),
     hostStatuses(session, now),
   ]);
-  const hashes = new Set(processes.map(({ configHash }) => configHash));
+  // What a process keeps beside what is written waits for a confirmation, and is shown as that.
+  const hashes = new Set(processes.map(({ configHash, writtenHash }) => writtenHash ?? configHash));
   const operations = [...overrides.values()].map(({ op }) => op);
   const credentials = await credentialStatuses(
     session,

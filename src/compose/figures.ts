@@ -1,14 +1,18 @@
-import type { FleetFigures, HostFigures } from '../observe/metrics.ts';
+import type { CredentialFigures, FleetFigures, HostFigures } from '../observe/metrics.ts';
 import type { RefreshQueue } from '../queue/refresh-queue.ts';
 import type { Member } from '../refresh/member.ts';
 import type { Fleet } from '../store/fleet.ts';
 import type { Gates } from '../store/gates.ts';
 import type { Indexes } from '../store/indexes.ts';
+import type { Marks } from '../store/marks.ts';
 
 interface Sources {
   readonly indexes: Indexes;
   readonly gates: Gates;
   readonly fleet: Fleet;
+  readonly marks: Marks;
+  /** The configured clients. */
+  readonly clients: () => readonly string[];
   readonly member: Member;
   readonly refreshQueue: RefreshQueue;
 }
@@ -18,6 +22,8 @@ export async function fleetFigures({
   indexes,
   gates,
   fleet,
+  marks,
+  clients,
   member,
   refreshQueue,
 }: Sources): Promise<FleetFigures> {
@@ -33,5 +39,17 @@ export async function fleetFigures({
       return { host, managed, due, ready, closedSeconds: Math.max(0, gate.closedUntil - now) / 1000 };
     }),
   );
-  return { hosts, processes: member.view.processes.length, queueWaiting: await refreshQueue.waiting() };
+  return {
+    hosts,
+    processes: member.view.processes.length,
+    queueWaiting: await refreshQueue.waiting(),
+    credentials: await credentialFigures(marks, clients()),
+  };
+}
+
+async function credentialFigures(marks: Marks, clients: readonly string[]): Promise<CredentialFigures[]> {
+  const known = await marks.read(clients);
+  return clients.flatMap((client, i) =>
+    (known[i] ?? []).map(({ fingerprint, refusedAt }) => ({ client, fingerprint, refused: refusedAt > 0 })),
+  );
 }

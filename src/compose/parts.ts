@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { Catalogue } from '../config/catalogue.ts';
 import type { Config } from '../config/config.ts';
+import { type WatchOptions, watchConfig } from '../config/watch.ts';
+import { Keyring } from '../credentials/keyring.ts';
 import type { Environment } from '../credentials/source.ts';
 import { HttpServer } from '../http/server.ts';
 import { TokenEndpoint } from '../oauth/endpoint.ts';
@@ -11,19 +13,25 @@ import { type FleetFigures, Metrics } from '../observe/metrics.ts';
 import { REFRESH_QUEUE, RefreshQueue } from '../queue/refresh-queue.ts';
 import { Bulkhead } from '../refresh/bulkhead.ts';
 import { CarryOut } from '../refresh/carry-out.ts';
+import { Credentials } from '../refresh/credentials.ts';
 import { ManageTenants } from '../refresh/manage-tenants.ts';
 import { Member } from '../refresh/member.ts';
 import { Memory } from '../refresh/memory.ts';
 import { Reconciler } from '../refresh/reconcile.ts';
+import { wakeClient } from '../refresh/recovery.ts';
 import { RefreshTarget } from '../refresh/refresh-target.ts';
 import { checkServer, connectRedis, whenReady } from '../store/connection.ts';
 import { Fleet } from '../store/fleet.ts';
 import { Gates } from '../store/gates.ts';
 import { Indexes } from '../store/indexes.ts';
 import { Keys } from '../store/keys.ts';
+import { Marks } from '../store/marks.ts';
 import { RequestsStream } from '../store/requests.ts';
 import { States } from '../store/states.ts';
 import { Acquirer } from './acquirer.ts';
+import { ClockWatch } from './clock-watch.ts';
+import { RunningConfiguration } from './configuration.ts';
+import { CredentialWatch } from './credential-watch.ts';
 import { fleetFigures } from './figures.ts';
 import { HealthState } from './health.ts';
 import { memberEvents } from './report.ts';
@@ -57,11 +65,13 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
   const states = new States(redis, keys);
   const indexes = new Indexes(redis, keys, REFRESH_QUEUE);
   const gates = new Gates(redis, keys);
+  const marks = new Marks(redis, keys);
   const fleet = new Fleet(redis, keys);
   const memory = new Memory();
   const bulkhead = new Bulkhead(slots);
-  const endpoint = new TokenEndpoint({ version, connections: Math.max(1, Math.floor(slots / 2)) });
+  const endpoint = new TokenEndpoint({ version, env, connections: Math.max(1, Math.floor(slots / 2)) });
   const draw = Math.random;
+  const configuration = new RunningConfiguration(config.clients);
   const self = { id: randomUUID(), role, host: hostname(), pid: process.pid, version, startedAt: Date.now() };
 
   const reconciler = new Reconciler({
@@ -71,32 +81,52 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
     clock: fleet,
     memory,
     draw,
+    elapsed: () => performance.now(),
+    sleep,
   });
   const member: Member = new Member({
     id: self.id,
     schedules: role !== 'worker',
     fleet: {
-      heartbeat: ({ configHash }) => fleet.heartbeat({ ...self, configHash }),
+      heartbeat: ({ configHash, writtenHash }) => fleet.heartbeat({ ...self, configHash, writtenHash }),
       leave: () => fleet.leave(self.id),
       beginEpoch: (id, graceMs) => fleet.beginEpoch(id, graceMs),
+      now: () => fleet.now(),
       tenantOverrides: () => fleet.tenantOverrides(),
+      confirmations: () => fleet.confirmations(),
       pauses: (now) => fleet.pauses(now),
-      dropOtherLimits: () => fleet.dropTenantIntervals(new Set(tenantIntervals(config).keys())),
-      publishLimits: () => fleet.setTenantIntervals(tenantIntervals(config)),
+      dropOtherLimits: () => fleet.dropTenantIntervals(new Set(tenantIntervals(configuration).keys())),
+      publishLimits: () => fleet.setTenantIntervals(tenantIntervals(configuration)),
       serverRunId: () => fleet.serverRunId(),
     },
     reconciler,
-    buildCatalogue: (overrides) => new Catalogue(config.clients, overrides),
+    configuration,
     newEpochId: randomUUID,
-    events: memberEvents(log, metrics),
+    events: memberEvents({ log, metrics, health }),
   });
+  const keyring = new Keyring({ env, clock: Date.now });
+  const acquire = new Acquirer(endpoint, keyring);
+  const wakeTargets = (client: string): Promise<number> =>
+    wakeClient(client, { catalogue: () => member.catalogue, states, indexes, clock: fleet, wake });
+  const credentials = new Credentials({
+    marks,
+    acquire,
+    recovered: (client) => credentialWatch.recovered(client),
+  });
+  const credentialWatch: CredentialWatch = new CredentialWatch({
+    ...{ keyring, credentials, wakeTargets, log, metrics, health },
+    clients: () => configuration.clients,
+    clock: Date.now,
+  });
+  const clockWatch = new ClockWatch({ endpoint, log, metrics, health, clients: () => configuration.clients });
   const refreshTarget = new RefreshTarget({
     catalogue: () => member.catalogue,
     states,
     indexes,
     gates,
     clock: fleet,
-    acquire: new Acquirer(endpoint, env),
+    acquire,
+    credentials,
     memory,
     bulkhead,
     draw,
@@ -106,6 +136,7 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
     catalogue: () => member.catalogue,
     states,
     indexes,
+    marks,
     clock: fleet,
     orders: fleet,
     memory,
@@ -115,28 +146,39 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
   });
   const tenants = new ManageTenants({
     catalogue: () => member.catalogue,
-    resolve: (client, tenant) => resolveTenant(config, member.catalogue, client, tenant),
+    resolve: (client, tenant) => resolveTenant(configuration, member.catalogue, client, tenant),
     agrees: () => member.agrees(),
+    readsTheSame: () => member.readsTheSame(),
+    kept: () => configuration.awaiting,
     indexes,
     clock: fleet,
     orders: fleet,
     reconciler,
     reload: () => member.reload(),
     wake,
+    sleep,
   });
   const refreshQueue = new RefreshQueue(redis, keys.queuePrefix);
-  const figures = (): Promise<FleetFigures> => fleetFigures({ indexes, gates, fleet, member, refreshQueue });
+  const figures = (): Promise<FleetFigures> =>
+    fleetFigures({
+      ...{ indexes, gates, fleet, marks, member, refreshQueue },
+      clients: () => configuration.clients.map(({ name }) => name),
+    });
   return {
-    ...{ config, role, keys, log, metrics, health, draw },
+    ...{ config, configuration, role, keys, log, metrics, health, draw },
     ...{
       redis,
       states,
       indexes,
       gates,
+      marks,
       fleet,
       memory,
       bulkhead,
       endpoint,
+      keyring,
+      credentialWatch,
+      clockWatch,
       member,
       refreshTarget,
       carryOut,
@@ -149,6 +191,9 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
         metrics: async () => metrics.expose(await figures().catch(() => undefined)),
       }),
     checkServer: () => checkServer(config.redis),
+    /** Follows the configuration's files; they are read in `env`, as at the start. */
+    watchConfig: (told: Pick<WatchOptions, 'onChange' | 'onProblem'>) =>
+      watchConfig({ file: config.file, env, current: config, ...told }),
     connected: () => whenReady(redis),
     /** A connection that waits for work; whoever opens it closes it. */
     openBlocking: (name: string): Redis => connectRedis(config.redis, 'blocking', name),

@@ -1,9 +1,10 @@
 import type { Target } from '../core/client.ts';
-import { advice, codeLabel } from '../core/failure.ts';
+import { advice, codeLabel, type Problem } from '../core/failure.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { MemberEvents } from '../refresh/member.ts';
 import type { RefreshReport } from '../refresh/report.ts';
+import type { HealthState } from './health.ts';
 
 const isoTime = (ms: number | undefined): string | undefined =>
   ms === undefined ? undefined : new Date(ms).toISOString();
@@ -26,6 +27,8 @@ export function reportRefresh(
     metrics.failures.inc({ client, kind: report.failure.kind, code: codeLabel(report.failure.code) });
   if (report.outcome === 'refreshed' && report.lifeLeft !== undefined)
     metrics.lifeLeft.observe(report.lifeLeft);
+  if (report.repeated === true) metrics.repeatedTokens.inc({ client });
+  if (isMixUp(report)) metrics.mixUps.inc({ client });
   const line = {
     target: report.target,
     outcome: report.outcome,
@@ -35,13 +38,24 @@ export function reportRefresh(
     nextAt: isoTime(report.nextAt),
     ...(report.generation === undefined ? {} : { generation: report.generation }),
     ...(report.expiresAt === undefined ? {} : { expiresAt: isoTime(report.expiresAt) }),
-    ...(report.requests === 0 ? {} : { requests: report.requests }),
+    ...(report.requests === 0 ? {} : { requests: report.requests, requestId: report.requestId }),
     ...failureFields(report),
   };
-  if (report.outcome === 'failed') log.warn(line, 'token not refreshed');
+  if (isMixUp(report)) log.error(line, 'a token that was mixed up: it was not published');
+  else if (report.outcome === 'failed') log.warn(line, 'token not refreshed');
+  else if (report.repeated === true) log.warn(line, 'the server gave the same token again');
   else if (report.outcome === 'refreshed') log.info(line, 'token refreshed');
   else log.debug(line, 'job without a refresh');
 }
+
+const MIX_UPS: readonly string[] = [
+  'token of another tenant',
+  'token of another client',
+  'token for another audience',
+] satisfies Problem[];
+
+const isMixUp = ({ failure }: RefreshReport): boolean =>
+  failure !== undefined && MIX_UPS.includes(failure.code);
 
 function failureFields({ failure }: RefreshReport): object {
   if (failure === undefined) return {};
@@ -61,9 +75,17 @@ function failureFields({ failure }: RefreshReport): object {
   };
 }
 
-/** Logs what a process goes through as a member of the fleet. */
-export function memberEvents(log: Logger, metrics: Metrics): MemberEvents {
-  let awaitingBefore = '';
+/** More removals at once are told by their number: a line for each would be a flood. */
+const MOST_NAMED = 100;
+
+/** Tells what a process goes through as a member of the fleet. */
+export function memberEvents(sources: {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly health: HealthState;
+}): MemberEvents {
+  const { log } = sources;
+  const awaiting = awaitingReport(sources);
   return {
     joined: ({ epoch, lost, enlisted, restored }) => {
       const line = { epoch, restored, ...enlisted };
@@ -71,18 +93,54 @@ export function memberEvents(log: Logger, metrics: Metrics): MemberEvents {
       else log.info(line, 'joined the fleet');
     },
     restored: (restored) => log.warn({ restored }, 'gave back to Redis what it had missed'),
+    kept: (kept) => awaiting({ kept }),
+    configured: ({ targets, enlisted }) =>
+      log.info({ targets, ...enlisted }, 'took over the changed configuration'),
     removals: ({ removed, awaitingConfirmation }) => {
-      for (const target of removed) log.info({ target }, 'no longer configured: removed with its token');
-      metrics.awaitingConfirmation.reset();
-      for (const [client, count] of awaitingConfirmation) metrics.awaitingConfirmation.set({ client }, count);
-      const awaiting = JSON.stringify([...awaitingConfirmation]);
-      if (awaitingConfirmation.size > 0 && awaiting !== awaitingBefore) {
-        log.warn(
-          { clients: Object.fromEntries(awaitingConfirmation) },
-          'more than a fifth of the targets of a client are no longer configured: they are kept until confirmed by `evertoken remove CLIENT --absent`',
-        );
-      }
-      awaitingBefore = awaiting;
+      const named = removed.slice(0, MOST_NAMED);
+      for (const target of named) log.info({ target }, 'no longer configured: removed with its token');
+      const more = removed.length - named.length;
+      if (more > 0)
+        log.info({ targets: more }, 'no longer configured: as many more removed with their tokens');
+      awaiting({ absent: awaitingConfirmation });
     },
+  };
+}
+
+type ByClient = ReadonlyMap<string, number>;
+
+/**
+ * Tells which removals wait for an operator. `kept`: what this process goes on to refresh although its configuration
+ * has dropped it. `absent`: what is managed and in no configuration, as after a restart.
+ */
+function awaitingReport({
+  log,
+  metrics,
+  health,
+}: {
+  readonly log: Logger;
+  readonly metrics: Metrics;
+  readonly health: HealthState;
+}): (news: { kept: ByClient } | { absent: ByClient }) => void {
+  let current: { readonly kept: ByClient; readonly absent: ByClient } = {
+    kept: new Map(),
+    absent: new Map(),
+  };
+  let before = '';
+  return (news) => {
+    current = { ...current, ...news };
+    const counts = new Map(current.kept);
+    for (const [client, count] of current.absent) counts.set(client, (counts.get(client) ?? 0) + count);
+    metrics.awaitingConfirmation.reset();
+    for (const [client, count] of counts) metrics.awaitingConfirmation.set({ client }, count);
+    health.set('removal-awaits-confirmation', counts.size > 0);
+    const now = JSON.stringify([...counts].sort());
+    if (counts.size > 0 && now !== before) {
+      log.warn(
+        { clients: Object.fromEntries(counts), refreshed: current.kept.size > 0 },
+        'more than a fifth of the targets of a client are no longer configured: they are kept until confirmed by `evertoken remove CLIENT --absent`',
+      );
+    }
+    before = now;
   };
 }

@@ -7,7 +7,7 @@ import { formatTarget, isTenant, TENANT_GRAMMAR } from '../core/target.ts';
 import type { CataloguePort } from '../refresh/ports.ts';
 
 /** Client -> ms between two requests for one of its tenants. */
-export function tenantIntervals({ clients }: Config): Map<string, number> {
+export function tenantIntervals({ clients }: Pick<Config, 'clients'>): Map<string, number> {
   return new Map(
     clients.map(({ name, limits }) => [name, limits.perTenant.windowMs / limits.perTenant.count]),
   );
@@ -18,7 +18,7 @@ export function tenantIntervals({ clients }: Config): Map<string, number> {
  * `COMMAND_REFUSED` for a tenant that it cannot have.
  */
 export function resolveTenant(
-  { clients }: Config,
+  { clients }: Pick<Config, 'clients'>,
   catalogue: CataloguePort,
   name: string,
   tenant: string,

@@ -46,9 +46,10 @@ export class Catalogue {
     return target;
   }
 
-  /** Every id, client by client and tenant by tenant. */
-  *ids(): Generator<TargetId, void, void> {
+  /** Every id, or those of one client: client by client and tenant by tenant. */
+  *ids(only?: string): Generator<TargetId, void, void> {
     for (const [client, { tenants, resources }] of this.#entries) {
+      if (only !== undefined && client !== only) continue;
       for (const tenant of tenants) {
         for (const resource of resources.keys()) yield formatTarget({ client, tenant, resource });
       }

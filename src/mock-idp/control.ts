@@ -1,5 +1,5 @@
 import { EvertokenError } from '../core/errors.ts';
-import { type Clients, clientsOf } from './answers.ts';
+import { type Clients, clientsOf, parseClients } from './clients.ts';
 import {
   type Lifetime,
   MODES,
@@ -9,6 +9,7 @@ import {
   parseLifetime,
   parseWord,
 } from './options.ts';
+import { FLAVOURS, type Flavour } from './refusal.ts';
 
 /** What can be changed while the server runs. */
 export interface Behaviour {
@@ -16,6 +17,14 @@ export interface Behaviour {
   delayMs: number;
   lifetime: Lifetime;
   clients: Clients;
+  /** `oauth`: refusals without Entra's numbers, and each assertion may be used once. */
+  flavour: Flavour;
+  /** The same request gets the same token until that ends. */
+  sameToken: boolean;
+  /** New tokens are ones that have ended, and `expires_in` says otherwise. */
+  expiredTokens: boolean;
+  /** How far ahead the server's clock is: its Date header, its tokens, and what it measures assertions by. */
+  clockSkewSeconds: number;
 }
 
 /** One reader a key: each gives the part of the behaviour that it changes, or throws `USAGE`. */
@@ -23,12 +32,19 @@ const READERS: Readonly<Record<string, (value: unknown) => Partial<Behaviour>>> 
   mode: (value) => ({ mode: parseWord(MODES, text(value)) }),
   delay: (value) => ({ delayMs: parseDelayMs(text(value)) }),
   lifetime: (value) => ({ lifetime: parseLifetime(text(value)) }),
-  clients: (value) => ({ clients: clientsOf(texts(value).map(parseClient)) }),
+  clients: (value) => ({
+    clients: Array.isArray(value) ? clientsOf(value.map(text).map(parseClient)) : parseClients(value),
+  }),
+  flavour: (value) => ({ flavour: parseWord(FLAVOURS, text(value)) }),
+  sameToken: (value) => ({ sameToken: flag(value) }),
+  expiredTokens: (value) => ({ expiredTokens: flag(value) }),
+  clockSkewSeconds: (value) => ({ clockSkewSeconds: skew(value) }),
 };
 
 /**
- * Reads the JSON of `POST /control`: any of `mode`, `delay` and `lifetime` as on the command line, and
- * `clients`, a list of `id:secret` that takes the place of all clients. Throws `USAGE`; then nothing is changed.
+ * Reads the JSON of `POST /control`: any of `mode`, `delay` and `lifetime` as on the command line, `clients`, a list of
+ * `id:secret` or an object for {@link parseClients}, which takes the place of all clients, and the other fields of
+ * {@link Behaviour} by their names. Throws `USAGE`; then nothing is changed.
  */
 export function parseControl(json: string): Partial<Behaviour> {
   const wanted = parseObject(json);
@@ -56,7 +72,14 @@ function text(value: unknown): string {
   throw new EvertokenError('USAGE', `expected a text, but got ${typeof value}`);
 }
 
-function texts(value: unknown): string[] {
-  if (Array.isArray(value)) return value.map(text);
-  throw new EvertokenError('USAGE', `expected a list of texts, but got ${typeof value}`);
+function flag(value: unknown): boolean {
+  if (typeof value === 'boolean') return value;
+  throw new EvertokenError('USAGE', `expected true or false, but got ${typeof value}`);
+}
+
+const MOST_SKEW_SECONDS = 10 * 365 * 86_400;
+
+function skew(value: unknown): number {
+  if (typeof value === 'number' && Math.abs(value) <= MOST_SKEW_SECONDS) return value;
+  throw new EvertokenError('USAGE', 'expected a clock skew in seconds, of ten years at most');
 }

@@ -1,9 +1,11 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ERROR_EXIT_CODES, EvertokenError } from '../core/errors.ts';
+import { printable } from '../core/target.ts';
+import { type Clients, type MockClient, parseClients } from './clients.ts';
 import {
   DEMO_CLIENT,
   type Lifetime,
-  type MockClient,
   parseClient,
   parseDelayMs,
   parseLifetime,
@@ -18,6 +20,7 @@ interface Flags {
   readonly port: number;
   readonly lifetime: Lifetime | undefined;
   readonly client: readonly MockClient[] | undefined;
+  readonly clients: Clients | undefined;
   readonly delay: number;
   readonly signing: Signing;
   readonly exitWithParent: boolean | undefined;
@@ -42,6 +45,14 @@ export function mockIdpCommand(): Command {
       `a client to accept; repeatable (default: ${DEMO_CLIENT.clientId}:${DEMO_CLIENT.secret})`,
       collectClient,
     )
+    .addOption(
+      new Option(
+        '--clients <file>',
+        'JSON: clients with secrets, certificates, keys and federated identities',
+      )
+        .argParser(argument(readClients))
+        .conflicts('client'),
+    )
     .option('--delay <duration>', 'wait before each answer', argument(parseDelayMs), 0)
     .option(
       '--signing <kind>',
@@ -54,11 +65,20 @@ export function mockIdpCommand(): Command {
     .action(run);
 }
 
-async function run({ port, lifetime, client, delay, signing, exitWithParent }: Flags): Promise<void> {
+async function run({
+  port,
+  lifetime,
+  client,
+  clients,
+  delay,
+  signing,
+  exitWithParent,
+}: Flags): Promise<void> {
   const server = await startMockIdp({
     port,
     ...(lifetime && { lifetime }),
     ...(client && { clients: client }),
+    ...(clients && { registered: clients }),
     delayMs: delay,
     signing,
   });
@@ -92,6 +112,17 @@ function argument<Value>(parse: (text: string) => Value): (text: string) => Valu
 
 function collectClient(text: string, before: readonly MockClient[] | undefined): readonly MockClient[] {
   return [...(before ?? []), argument(parseClient)(text)];
+}
+
+function readClients(file: string): Clients {
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch {
+    // A parser's message shows a part of the text, which holds secrets.
+    throw new EvertokenError('USAGE', `expected a file of JSON at "${printable(file)}"`);
+  }
+  return parseClients(value);
 }
 
 if (import.meta.main) {

@@ -1,6 +1,7 @@
 import { parseDurationMs } from '../core/duration.ts';
 import { EvertokenError } from '../core/errors.ts';
 import { printable } from '../core/target.ts';
+import type { Clients, MockClient } from './clients.ts';
 
 /** How access tokens are signed. `premade`: right in everything but the signature, and so without its cost. */
 export const SIGNINGS = ['es256', 'rs256', 'hs256', 'premade'] as const;
@@ -16,12 +17,6 @@ export interface Lifetime {
   readonly maxSeconds: number;
 }
 
-/** A client id with one of the secrets that it may use; the same id can come several times. */
-export interface MockClient {
-  readonly clientId: string;
-  readonly secret: string;
-}
-
 export interface MockIdpOptions {
   /** Loopback only. Default 0: any free port. */
   readonly port?: number;
@@ -29,6 +24,8 @@ export interface MockIdpOptions {
   readonly lifetime?: Lifetime;
   /** Default {@link DEMO_CLIENT} alone. */
   readonly clients?: readonly MockClient[];
+  /** In place of `clients`: all that each may prove itself with. */
+  readonly registered?: Clients;
   /** How long each token request waits for its answer. Default 0. */
   readonly delayMs?: number;
   /** Default `es256`. */

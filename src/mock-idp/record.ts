@@ -7,6 +7,10 @@ export interface RecordedRequest {
   readonly scope: string;
   /** 0 until it is answered, and for ever when it never is. */
   status: number;
+  /** The name of what the client proved itself with, or tried to: 8 characters, never a secret. */
+  credential?: string | undefined;
+  /** What it was refused with: Entra's number, or the `error` where the server gives no numbers. */
+  error?: number | string | undefined;
 }
 
 /** What the server saw. The counts are for its whole life, what is about spans of time for the bounded log. */
@@ -46,7 +50,16 @@ export class RequestRecord {
 
   /** Counts a request; `conclude` must follow, once. */
   add(at: number, tenant: string, clientId: string, scope: string): RecordedRequest {
-    const request: RecordedRequest = { at, tenant, clientId, scope, status: 0 };
+    const request: RecordedRequest = {
+      at,
+      tenant,
+      clientId,
+      scope,
+      status: 0,
+      // There from the beginning, so that all have one shape.
+      credential: undefined,
+      error: undefined,
+    };
     this.#ring[this.#count % this.#limit] = request;
     this.#count += 1;
     this.#firstOfSecond = Math.max(this.#firstOfSecond, this.#oldest());

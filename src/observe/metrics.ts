@@ -5,6 +5,14 @@ export interface FleetFigures {
   readonly hosts: readonly HostFigures[];
   readonly processes: number;
   readonly queueWaiting: number;
+  readonly credentials: readonly CredentialFigures[];
+}
+
+/** How the fleet finds one credential; `fingerprint` tells it from the others of its client. */
+export interface CredentialFigures {
+  readonly client: string;
+  readonly fingerprint: string;
+  readonly refused: boolean;
 }
 
 export interface HostFigures {
@@ -52,6 +60,36 @@ export class Metrics {
     buckets: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
     registers: [this.registry],
   });
+  readonly repeatedTokens = new Counter({
+    name: 'evertoken_repeated_tokens_total',
+    help: 'Times that a server gave the token again that was there already',
+    labelNames: ['client'] as const,
+    registers: [this.registry],
+  });
+  readonly mixUps = new Counter({
+    name: 'evertoken_mixed_up_tokens_total',
+    help: 'Tokens that were refused because they are proven to be for another tenant, client or audience',
+    labelNames: ['client'] as const,
+    registers: [this.registry],
+  });
+  readonly credentialEnds = new Gauge({
+    name: 'evertoken_credential_ends_timestamp_seconds',
+    help: 'When a certificate or a dated secret ends, epoch seconds',
+    labelNames: ['client', 'credential', 'fingerprint'] as const,
+    registers: [this.registry],
+  });
+  readonly credentialUsable = new Gauge({
+    name: 'evertoken_credential_usable',
+    help: '1 for a configured credential that this process can use, 0 for one that cannot be read or has ended',
+    labelNames: ['client', 'credential'] as const,
+    registers: [this.registry],
+  });
+  readonly clockSkew = new Gauge({
+    name: 'evertoken_clock_skew_seconds',
+    help: 'By how much the clock of a token endpoint is ahead of the clock of this process',
+    labelNames: ['host'] as const,
+    registers: [this.registry],
+  });
   readonly commands = new Counter({
     name: 'evertoken_commands_total',
     help: "Operators' commands by what became of them",
@@ -74,6 +112,16 @@ export class Metrics {
     help: 'Tokens that this process holds because Redis could not take them',
     registers: [this.registry],
   });
+  readonly configurationValid = new Gauge({
+    name: 'evertoken_configuration_valid',
+    help: '1 while the configuration as it is written can be used; 0: an older one runs on',
+    registers: [this.registry],
+  });
+  readonly configurationLoaded = new Gauge({
+    name: 'evertoken_configuration_loaded_timestamp_seconds',
+    help: 'When the configuration that is in use was read, in epoch seconds',
+    registers: [this.registry],
+  });
   readonly awaitingConfirmation = new Gauge({
     name: 'evertoken_removals_awaiting_confirmation',
     help: 'Targets that are no longer configured and are kept until an operator confirms',
@@ -92,6 +140,12 @@ export class Metrics {
     'evertoken_gate_closed_seconds',
     'For how long the gate stays closed',
   );
+  readonly #credentialRefused = new Gauge({
+    name: 'evertoken_credential_refused',
+    help: '1 for a credential that servers refuse, as the fleet knows it; else 0',
+    labelNames: ['client', 'fingerprint'] as const,
+    registers: [this.registry],
+  });
   readonly #processes = new Gauge({
     name: 'evertoken_processes',
     help: 'Live processes of the fleet',
@@ -113,16 +167,19 @@ export class Metrics {
   /** What is not known must not look like what was known last, nor like 0. */
   #clearFleet(): void {
     for (const gauge of [this.#managed, this.#due, this.#ready, this.#closed]) gauge.reset();
+    this.#credentialRefused.reset();
     for (const gauge of [this.#processes, this.#waiting]) gauge.remove();
   }
 
-  #setFleet({ hosts, processes, queueWaiting }: FleetFigures): void {
+  #setFleet({ hosts, processes, queueWaiting, credentials }: FleetFigures): void {
     for (const { host, managed, due, ready, closedSeconds } of hosts) {
       this.#managed.set({ host }, managed);
       this.#due.set({ host }, due);
       this.#ready.set({ host }, ready);
       this.#closed.set({ host }, closedSeconds);
     }
+    for (const { client, fingerprint, refused } of credentials)
+      this.#credentialRefused.set({ client, fingerprint }, refused ? 1 : 0);
     this.#processes.set(processes);
     this.#waiting.set(queueWaiting);
   }

@@ -94,12 +94,16 @@ export class Credentials {
     );
   }
 
-  /** What a client has at hand may be tried now, since it is new. Gives whether its targets were held until then. */
-  async mayTryNow(client: Client): Promise<boolean> {
+  /**
+   * Lets the fleet know what a client has at hand. `again`: what was refused may be tried now, since starting a daemon or
+   * changing its configuration is what an operator does after mending it. Gives whether its targets need not wait any more.
+   */
+  async introduce(client: Client, { again }: { again: boolean }): Promise<boolean> {
     const atHand = fingerprintsOf(await this.#deps.acquire.atHand(client));
-    const { before, after, now } = await this.#deps.marks.change(client.name, (marks, at) =>
-      probeNow(seeCredentials(marks, atHand, at), at),
-    );
+    const { before, after, now } = await this.#deps.marks.change(client.name, (marks, at) => {
+      const seen = seeCredentials(marks, atHand, at);
+      return again ? probeNow(seen, at) : seen;
+    });
     return credentialHold(before, now) !== undefined && credentialHold(after, now) === undefined;
   }
 

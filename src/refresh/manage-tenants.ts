@@ -1,5 +1,5 @@
 import { EvertokenError } from '../core/errors.ts';
-import type { TargetId } from '../core/target.ts';
+import { clientOf, isName, type TargetId } from '../core/target.ts';
 import { matchManaged } from './match.ts';
 import { type AddOrder, type OrderResult, type RemoveOrder, Tally } from './orders.ts';
 import type { CataloguePort, ClockPort, IndexesPort } from './ports.ts';
@@ -12,6 +12,8 @@ export interface TenantOrdersPort {
     tenants: readonly string[],
     override: { op: 'add' | 'remove'; by: string; at: number },
   ): Promise<void>;
+  /** Notes for the whole fleet that a client's targets that are no longer configured are meant to go. */
+  confirmRemoval(client: string): Promise<void>;
   announce(change: string): Promise<void>;
 }
 
@@ -19,15 +21,25 @@ export interface ManageTenantsDependencies {
   readonly catalogue: () => CataloguePort;
   /** The tenant as it stands in ids. Throws `NOT_FOUND` for an unknown client, `COMMAND_REFUSED` for an impossible tenant. */
   readonly resolve: (client: string, tenant: string) => string;
-  /** Whether all live processes have the same configuration. */
+  /** Whether all live processes manage the same targets. */
   readonly agrees: () => Promise<boolean>;
+  /** Whether the same is written for all of them, whatever some keep until it is confirmed. */
+  readonly readsTheSame: () => Promise<boolean>;
+  /** Client -> how many of its targets this process keeps until it is confirmed that they are meant to go. */
+  readonly kept: () => ReadonlyMap<string, number>;
   readonly indexes: IndexesPort;
   readonly clock: ClockPort;
   readonly orders: TenantOrdersPort;
   readonly reconciler: Reconciler;
   readonly reload: () => Promise<void>;
   readonly wake: () => void;
+  readonly sleep: (ms: number) => Promise<void>;
 }
+
+/** Within this every live process has heard of a confirmation. */
+const AGREED_WITHIN_MS = 5000;
+const ASK_AGAIN_MS = 100;
+const CHUNK = 1000;
 
 /** Carries out what operators order about tenants. Each order may be said twice and is then done once. */
 export class ManageTenants {
@@ -73,25 +85,48 @@ export class ManageTenants {
 
   /** An operator's word that what the configuration no longer names is meant to go. */
   async #removeAbsent(client: string): Promise<OrderResult> {
-    const { agrees, reconciler, orders } = this.#deps;
-    if (!(await agrees())) {
+    const { agrees, readsTheSame, kept, reconciler, orders, reload } = this.#deps;
+    if (!(await readsTheSame())) {
       throw new EvertokenError(
         'COMMAND_REFUSED',
         'the live processes have different configurations, so it is open what is absent; `evertoken status` shows them',
       );
     }
-    const { removed } = await reconciler.removeAbsent(agrees, client);
-    const own = removed.filter((target) => target.startsWith(`${client}/`));
-    if (own.length === 0) {
+    const awaiting = kept().get(client) ?? 0;
+    if (isName(client)) await orders.confirmRemoval(client);
+    await orders.announce('removals');
+    await reload();
+    await this.#allHaveHeard();
+    const { removed } = await reconciler.removeAbsent(agrees, (name) => name === client);
+    const own = removed.filter((target) => clientOf(target) === client);
+    // Another process may have been faster to remove what this one has kept.
+    const count = Math.max(own.length, awaiting);
+    if (count === 0) {
       throw new EvertokenError(
         'NOT_FOUND',
         'nothing that is managed of this client is absent from the configuration',
       );
     }
-    await Promise.all(own.map((target) => orders.announce(`purge ${target}`)));
+    for (let start = 0; start < own.length; start += CHUNK) {
+      const chunk = own.slice(start, start + CHUNK);
+      await Promise.all(chunk.map((target) => orders.announce(`purge ${target}`)));
+    }
     const tally = new Tally();
-    tally.accept(own.length);
+    tally.accept(count);
     return tally.result();
+  }
+
+  async #allHaveHeard(): Promise<void> {
+    const { agrees, sleep } = this.#deps;
+    for (let waitedMs = 0; !(await agrees()); waitedMs += ASK_AGAIN_MS) {
+      if (waitedMs >= AGREED_WITHIN_MS) {
+        throw new EvertokenError(
+          'COMMAND_REFUSED',
+          'it is noted that they are meant to go, but not every live process has heard of it yet; say it again in a while',
+        );
+      }
+      await sleep(ASK_AGAIN_MS);
+    }
   }
 
   async #override(op: 'add' | 'remove', { client, tenants, by }: AddOrder): Promise<Set<string>> {

@@ -1,28 +1,10 @@
-import { type ParsedSelect, parseSelect, type Select, type TargetId } from '../core/target.ts';
+import type { TargetId } from '../core/target.ts';
+import type { Enlisted } from './enlist.ts';
+import type { FleetPort, FleetView } from './fleet-port.ts';
+import { type ConfigurationPort, InEffect } from './in-effect.ts';
+import { inTurn } from './in-turn.ts';
 import type { CataloguePort } from './ports.ts';
-import type { Enlisted, Reconciler, Removals } from './reconcile.ts';
-
-/** What the processes of a fleet share, apart from targets. */
-export interface FleetPort {
-  heartbeat(self: { readonly id: string; readonly configHash: string }): Promise<FleetView>;
-  leave(): Promise<void>;
-  beginEpoch(id: string, graceMs: number): Promise<{ readonly id: string }>;
-  tenantOverrides(): Promise<ReadonlyMap<string, { readonly op: 'add' | 'remove' }>>;
-  pauses(
-    now: number,
-  ): Promise<readonly { readonly select: string; readonly all: boolean; readonly until: number }[]>;
-  publishLimits(): Promise<void>;
-  /** Drops the limits of clients that this process does not have. */
-  dropOtherLimits(): Promise<void>;
-  /** Changes when the server was started anew. */
-  serverRunId(): Promise<string>;
-}
-
-export interface FleetView {
-  readonly now: number;
-  readonly epoch: string;
-  readonly processes: readonly { readonly id: string; readonly role: string; readonly configHash: string }[];
-}
+import type { Reconciler, Removals } from './reconcile.ts';
 
 /** What a member tells its process. */
 export interface MemberEvents {
@@ -34,6 +16,10 @@ export interface MemberEvents {
   }) => void;
   readonly restored: (count: number) => void;
   readonly removals: (removals: Removals) => void;
+  /** Client -> how many of its targets are kept, and refreshed, until an operator confirms that they are meant to go. */
+  readonly kept: (kept: ReadonlyMap<string, number>) => void;
+  /** A change of the configuration is taken over, and what it asks for is managed. */
+  readonly configured: (event: { targets: number; enlisted: Enlisted | undefined }) => void;
 }
 
 export interface MemberDependencies {
@@ -42,7 +28,7 @@ export interface MemberDependencies {
   readonly schedules: boolean;
   readonly fleet: FleetPort;
   readonly reconciler: Reconciler;
-  readonly buildCatalogue: (overrides: ReadonlyMap<string, 'add' | 'remove'>) => CataloguePort;
+  readonly configuration: ConfigurationPort;
   readonly newEpochId: () => string;
   readonly events: MemberEvents;
 }
@@ -58,30 +44,32 @@ const REMOVE_EVERY_BEATS = 5;
 /** A scan of the whole index that found nothing to remove is not repeated at every turn. */
 const REMOVE_AGAIN_AFTER_BEATS = 60;
 const PRUNE_EVERY_BEATS = 60;
+/** Whatever all live processes have agreed upon for so long has been removed. */
+const SETTLED_BEATS = 10;
 
 /** One process as a member of the fleet: what it knows of the others, and what it does when Redis is not what it was. */
 export class Member {
   readonly #deps: MemberDependencies;
-  #catalogue: CataloguePort;
-  /** What operators have changed about its tenants, as it was made with. */
-  #overridden = '[]';
+  readonly #inEffect: InEffect;
+  readonly #enlistTurn = inTurn();
+  readonly #listeners: (() => void)[] = [];
   #epoch = '';
   #runId = '';
   #beats = 0;
+  #beatsInAgreement = 0;
   #removeAtBeat = 0;
   #view: FleetView = { now: 0, epoch: '', processes: [] };
-  #pauses: readonly { readonly matches: Select; readonly until: number }[] = [];
   #unsavedTokens = false;
-  /** The catalogue whose targets are all managed. */
-  #enlisted: CataloguePort | undefined;
+  /** The catalogue whose targets are all managed, and the configuration that it was made of. */
+  #enlisted: { readonly catalogue: CataloguePort; readonly version: number } | undefined;
 
   constructor(deps: MemberDependencies) {
     this.#deps = deps;
-    this.#catalogue = deps.buildCatalogue(new Map());
+    this.#inEffect = new InEffect(deps.configuration, deps.fleet);
   }
 
   get catalogue(): CataloguePort {
-    return this.#catalogue;
+    return this.#inEffect.catalogue;
   }
 
   /** Empty until this process has joined. */
@@ -95,8 +83,12 @@ export class Member {
 
   /** Until when an operator has paused a target; undefined: not. */
   pausedUntil(target: TargetId): number | undefined {
-    const untils = this.#pauses.filter((pause) => pause.matches(target)).map((pause) => pause.until);
-    return untils.length === 0 ? undefined : Math.max(...untils);
+    return this.#inEffect.pausedUntil(target);
+  }
+
+  /** Hears of every change of the catalogue, before the fleet does. */
+  onChange(listener: () => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Says that a token could not be put into Redis: the next heartbeat that gets through gives it back. */
@@ -107,7 +99,8 @@ export class Member {
   /** Says that this process lives, and hears who else does. */
   async sayAlive(): Promise<void> {
     const { id, fleet } = this.#deps;
-    this.#view = await fleet.heartbeat({ id, configHash: this.#catalogue.hash });
+    const { catalogue, writtenHash } = this.#inEffect;
+    this.#view = await fleet.heartbeat({ id, configHash: catalogue.hash, writtenHash });
   }
 
   /** One heartbeat, and whatever it shows to be necessary. Throws when Redis does not answer. */
@@ -117,9 +110,11 @@ export class Member {
     if (this.#view.epoch === '' || this.#view.epoch !== this.#epoch) await this.#join(this.#view.epoch);
     else await this.#recover();
     await this.#enlist();
-    if (this.#beats % RELOAD_EVERY_BEATS === 0) await this.reload();
+    if (this.#beats % RELOAD_EVERY_BEATS === 0 || this.#inEffect.isStale) await this.reload();
     if (this.#beats % PRUNE_EVERY_BEATS === 0) this.#deps.reconciler.prune(this.#view.now);
     if (this.#deps.schedules && this.#beats % REMOVE_EVERY_BEATS === 0) await this.#removeAbsent();
+    this.#beatsInAgreement = this.#allAgree() ? this.#beatsInAgreement + 1 : 0;
+    if (this.#beatsInAgreement % SETTLED_BEATS === SETTLED_BEATS - 1) this.#deps.configuration.settle();
   }
 
   async #join(current: string): Promise<void> {
@@ -130,11 +125,11 @@ export class Member {
     const restored = await this.#restore('everything');
     this.#runId = await fleet.serverRunId();
     this.#enlisted = undefined;
-    await this.#readShared();
+    if (await this.#readInEffect()) await this.sayAlive();
     await fleet.publishLimits();
-    const catalogue = this.#catalogue;
+    const { catalogue, version } = this.#inEffect;
     const enlisted = schedules ? await reconciler.enlist({ retryParked: !lost }) : undefined;
-    this.#enlisted = catalogue;
+    this.#enlisted = { catalogue, version };
     this.#epoch = epoch;
     events.joined({ epoch, lost, enlisted, restored });
   }
@@ -162,59 +157,68 @@ export class Member {
   }
 
   /** What is configured and not yet managed; again with every beat until it has been done. */
-  async #enlist(): Promise<void> {
-    const catalogue = this.#catalogue;
-    if (!this.#deps.schedules || this.#epoch === '' || this.#enlisted === catalogue) return;
-    await this.#deps.reconciler.enlist({ retryParked: false });
-    this.#enlisted = catalogue;
-  }
-
-  /** Reads the tenants and pauses that the fleet shares, and begins to manage what is new. */
-  async reload(): Promise<void> {
-    await this.#readShared();
-    await this.#enlist();
-  }
-
-  async #readShared(): Promise<void> {
-    const { fleet, buildCatalogue } = this.#deps;
-    const [overrides, pauses] = await Promise.all([fleet.tenantOverrides(), fleet.pauses(this.#view.now)]);
-    const operations = [...overrides].map(([scope, { op }]) => [scope, op] as const).sort();
-    const overridden = JSON.stringify(operations);
-    // Making and hashing a million targets takes seconds, in which nothing else runs.
-    if (overridden !== this.#overridden) {
-      this.#overridden = overridden;
-      this.#catalogue = buildCatalogue(new Map(operations));
-    }
-    this.#pauses = pauses.flatMap(({ select, all, until }) => {
-      const parsed = readSelect(select, all);
-      return parsed === undefined ? [] : [{ until, matches: parsed.matches }];
+  #enlist(): Promise<void> {
+    return this.#enlistTurn(async () => {
+      const { catalogue, version } = this.#inEffect;
+      const before = this.#enlisted;
+      if (this.#epoch === '' || before?.catalogue === catalogue) return;
+      const { schedules, fleet, reconciler, events } = this.#deps;
+      const reconfigured = before !== undefined && before.version !== version;
+      if (reconfigured) await fleet.publishLimits();
+      const enlisted = schedules
+        ? await reconciler.enlist({ retryParked: reconfigured, before: before?.catalogue })
+        : undefined;
+      this.#enlisted = { catalogue, version };
+      if (reconfigured) events.configured({ targets: catalogue.size, enlisted });
     });
   }
 
-  /** Asks whether all live processes have the same configuration, as removals need it. */
+  /** Takes over a changed configuration and the tenants and pauses that the fleet shares, and begins to manage what is new. */
+  async reload(): Promise<void> {
+    if (this.#epoch === '') return;
+    // The others have to know first that this process differs from them: they would remove what they do not know.
+    if (await this.#readInEffect()) await this.sayAlive();
+    await this.#enlist();
+  }
+
+  async #readInEffect(): Promise<boolean> {
+    if (!(await this.#inEffect.read())) return false;
+    this.#removeAtBeat = 0;
+    this.#deps.events.kept(this.#deps.configuration.awaiting);
+    for (const listener of this.#listeners) listener();
+    return true;
+  }
+
+  /** Asks whether all live processes manage the same targets, as removals need it. */
   async agrees(): Promise<boolean> {
     await this.sayAlive();
-    return this.#view.processes.every(({ configHash }) => configHash === this.#catalogue.hash);
+    return this.#allAgree();
+  }
+
+  #allAgree(): boolean {
+    return this.#view.processes.every(({ configHash }) => configHash === this.catalogue.hash);
+  }
+
+  /** Asks whether the same is written for all live processes, whatever some of them keep until it is confirmed. */
+  async readsTheSame(): Promise<boolean> {
+    await this.sayAlive();
+    const own = this.#inEffect.writtenHash ?? this.catalogue.hash;
+    return this.#view.processes.every(({ configHash, writtenHash }) => (writtenHash ?? configHash) === own);
   }
 
   async #removeAbsent(): Promise<void> {
     if (this.#beats < this.#removeAtBeat || !(await this.agrees())) return;
-    await this.#deps.fleet.dropOtherLimits();
-    const removals = await this.#deps.reconciler.removeAbsent(() => this.agrees());
+    const { fleet, reconciler, configuration, events } = this.#deps;
+    await fleet.dropOtherLimits();
+    const removals = await reconciler.removeAbsent(
+      () => this.agrees(),
+      (client) => configuration.isConfirmed(client),
+    );
     if (removals.awaitingConfirmation.size > 0) this.#removeAtBeat = this.#beats + REMOVE_AGAIN_AFTER_BEATS;
-    this.#deps.events.removals(removals);
+    events.removals(removals);
   }
 
   async leave(): Promise<void> {
     await this.#deps.fleet.leave();
-  }
-}
-
-/** One pause that cannot be read (another version wrote it, say) must not keep a process from taking part. */
-function readSelect(select: string, all: boolean): ParsedSelect | undefined {
-  try {
-    return parseSelect(select, { all });
-  } catch {
-    return undefined;
   }
 }

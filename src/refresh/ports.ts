@@ -81,7 +81,8 @@ export interface ClockPort {
 /** The targets that are configured, and what is known of them. */
 export interface CataloguePort {
   get(id: TargetId): Target | undefined;
-  ids(): Iterable<TargetId>;
+  /** Of one client, or of all. */
+  ids(client?: string): Iterable<TargetId>;
   hosts(): ReadonlyMap<string, { readonly perHost: Rate }>;
   readonly size: number;
   readonly hash: string;

@@ -1,24 +1,13 @@
-import { decide } from '../core/decide.ts';
-import type { Due } from '../core/filing.ts';
-import { candidates } from '../core/plan.ts';
-import type { TargetState } from '../core/state.ts';
+import { needsConfirmation } from '../core/removal.ts';
 import { isTarget, parseTarget, type TargetId } from '../core/target.ts';
+import { type EnlistDependencies, type Enlisted, type EnlistOptions, enlist } from './enlist.ts';
 import type { Memory } from './memory.ts';
-import type { CataloguePort, ClockPort, Draw, IndexesPort, StatesPort } from './ports.ts';
+import type { IndexesPort, StatesPort } from './ports.ts';
 
-export interface ReconcileDependencies {
-  readonly catalogue: () => CataloguePort;
+export interface ReconcileDependencies extends EnlistDependencies {
   readonly states: StatesPort;
   readonly indexes: IndexesPort;
-  readonly clock: ClockPort;
   readonly memory: Memory;
-  readonly draw: Draw;
-}
-
-export interface Enlisted {
-  readonly added: number;
-  /** Managed before, now with another configuration, so their tokens are wanted anew. */
-  readonly changed: number;
 }
 
 /** Targets that are managed and that no live process has in its configuration. */
@@ -29,8 +18,6 @@ export interface Removals {
 }
 
 const CHUNK = 1000;
-/** Removing more than this share of a client's targets at once looks like a mistake in the configuration. */
-const SHARE_WITHOUT_CONFIRMATION = 0.2;
 /** How long a process may still remember a request: longer than any identical window that makes sense. */
 const REMEMBER_REQUESTS_MS = 3_600_000;
 
@@ -42,85 +29,9 @@ export class Reconciler {
     this.#deps = deps;
   }
 
-  /**
-   * Begins to manage what is configured and not yet managed, and wants anew what is configured differently.
-   * `retryParked`: what failed for want of a right credential or configuration is tried at once, because
-   * starting a daemon is what an operator does after mending one.
-   */
-  async enlist(options: { retryParked: boolean }): Promise<Enlisted> {
-    let added = 0;
-    let changed = 0;
-    for (const [host, targets] of this.#byHost()) {
-      for (let start = 0; start < targets.length; start += CHUNK) {
-        const result = await this.#enlistChunk(
-          host,
-          targets.slice(start, start + CHUNK),
-          options.retryParked,
-        );
-        added += result.added;
-        changed += result.changed;
-      }
-    }
-    return { added, changed };
-  }
-
-  #byHost(): Map<string, TargetId[]> {
-    const catalogue = this.#deps.catalogue();
-    const byHost = new Map<string, TargetId[]>();
-    for (const id of catalogue.ids()) {
-      const host = catalogue.get(id)?.host;
-      if (host === undefined) continue;
-      const targets = byHost.get(host);
-      if (targets === undefined) byHost.set(host, [id]);
-      else targets.push(id);
-    }
-    return byHost;
-  }
-
-  async #enlistChunk(host: string, targets: readonly TargetId[], retryParked: boolean): Promise<Enlisted> {
-    const { states, indexes, clock } = this.#deps;
-    const [dueAt, known, now] = await Promise.all([
-      indexes.dueAt(host, targets),
-      states.read(targets),
-      clock.now(),
-    ]);
-    const missing: Due[] = [];
-    const changed: TargetId[] = [];
-    const wants: Promise<unknown>[] = [];
-    for (const [i, target] of targets.entries()) {
-      const state = known[i] as TargetState;
-      const by = this.#reasonToWant(target, state, retryParked && dueAt[i] !== undefined);
-      if (by !== undefined) {
-        wants.push(states.want(target, by));
-        changed.push(target);
-      }
-      if (dueAt[i] === undefined)
-        missing.push({ target, dueAt: by === undefined ? this.#firstDue(target, state, now) : now });
-    }
-    await Promise.all(wants);
-    await indexes.enlist(host, missing);
-    await indexes.setDue(host, changed, now);
-    return { added: missing.length, changed: changed.length };
-  }
-
-  #reasonToWant(target: TargetId, state: TargetState, retryParked: boolean): string | undefined {
-    const fingerprint = this.#deps.catalogue().get(target)?.fingerprint;
-    if (state.fingerprint !== '' && state.fingerprint !== fingerprint) return 'its configuration has changed';
-    const kind = state.failure?.kind;
-    if (retryParked && (kind === 'credential' || kind === 'configuration'))
-      return 'tried again after a start';
-    return undefined;
-  }
-
-  #firstDue(target: TargetId, state: TargetState, now: number): number {
-    const { catalogue, draw } = this.#deps;
-    const policy = catalogue().get(target);
-    if (policy === undefined) return now;
-    const decision = decide(state, policy, now);
-    if (decision.act === 'refresh') return now;
-    // Of the part of the window that is still to come, so that a rebuilt index is as smooth as the lost one.
-    const from = Math.max(now, decision.until.from);
-    return candidates({ from, to: Math.max(from, decision.until.to) }, [draw(), 0])[0];
+  /** Begins to manage what is configured and not yet managed, and wants anew what is configured differently. */
+  async enlist(options: EnlistOptions): Promise<Enlisted> {
+    return enlist(options, this.#deps);
   }
 
   /** Gives Redis back what this process remembers: everything, or only what Redis could not take at the time. */
@@ -154,10 +65,13 @@ export class Reconciler {
 
   /**
    * Ends the management of what is no longer configured. `agreed` asks whether every live process has the same
-   * configuration: once more after the index was looked through, since one may have come meanwhile. `confirmed`: a
-   * client for which an operator has confirmed it, however many they are.
+   * configuration: once more after the index was looked through, since one may have come meanwhile. `isConfirmed`:
+   * whether an operator has confirmed it for a client, however many they are.
    */
-  async removeAbsent(agreed: () => Promise<boolean>, confirmed?: string): Promise<Removals> {
+  async removeAbsent(
+    agreed: () => Promise<boolean>,
+    isConfirmed: (client: string) => boolean = () => false,
+  ): Promise<Removals> {
     const { indexes, catalogue } = this.#deps;
     // A target may be seen twice: in the index of the host that it has left, or by a scan.
     const managed = new Map<string, Set<TargetId>>();
@@ -180,13 +94,13 @@ export class Reconciler {
       }
     }
     if (absent.size === 0 || !(await agreed())) return { removed: [], awaitingConfirmation: new Map() };
-    return this.#remove(managed, absent, confirmed);
+    return this.#remove(managed, absent, isConfirmed);
   }
 
   async #remove(
     managed: ReadonlyMap<string, ReadonlySet<TargetId>>,
     absent: ReadonlyMap<string, ReadonlyMap<string, { host: string; target: TargetId }>>,
-    confirmed: string | undefined,
+    isConfirmed: (client: string) => boolean,
   ): Promise<Removals> {
     const removed: TargetId[] = [];
     const awaitingConfirmation = new Map<string, number>();
@@ -194,8 +108,8 @@ export class Reconciler {
       const entries = [...seen.values()];
       const isGone = ({ target }: { target: TargetId }) => this.#deps.catalogue().get(target) === undefined;
       const gone = new Set(entries.filter(isGone).map(({ target }) => target));
-      const isMany = gone.size > SHARE_WITHOUT_CONFIRMATION * (managed.get(client)?.size ?? 0);
-      const waits = isMany && client !== confirmed;
+      const isMany = needsConfirmation(gone.size, managed.get(client)?.size ?? 0);
+      const waits = isMany && !isConfirmed(client);
       if (waits) awaitingConfirmation.set(client, gone.size);
       else removed.push(...gone);
       // Moved to another host is not removed: only the old index has to forget it.

@@ -1,5 +1,5 @@
 import { decide } from '../core/decide.ts';
-import { clientOf, type TargetId } from '../core/target.ts';
+import type { TargetId } from '../core/target.ts';
 import type { CataloguePort, ClockPort, IndexesPort, StatesPort } from './ports.ts';
 
 export interface RecoveryDependencies {
@@ -11,7 +11,8 @@ export interface RecoveryDependencies {
   readonly wake: () => void;
 }
 
-const CHUNK = 1000;
+/** Refreshes wait for one chunk at most. */
+const CHUNK = 200;
 
 /**
  * Lets the targets of a client go on that have waited for a credential: those that wait without having failed, and
@@ -19,32 +20,27 @@ const CHUNK = 1000;
  */
 export async function wakeClient(client: string, deps: RecoveryDependencies): Promise<number> {
   let woken = 0;
-  for (const [host, targets] of targetsByHost(client, deps.catalogue())) {
-    for (let start = 0; start < targets.length; start += CHUNK) {
-      woken += await wakeChunk(host, targets.slice(start, start + CHUNK), deps);
-      deps.wake();
-    }
+  let chunk: TargetId[] = [];
+  const flush = async (): Promise<void> => {
+    const targets = chunk;
+    chunk = [];
+    woken += await wakeChunk(targets, deps);
+    deps.wake();
+  };
+  for (const target of deps.catalogue().ids(client)) {
+    if (chunk.push(target) === CHUNK) await flush();
   }
+  if (chunk.length > 0) await flush();
   return woken;
 }
 
-function targetsByHost(client: string, catalogue: CataloguePort): Map<string, TargetId[]> {
-  const byHost = new Map<string, TargetId[]>();
-  for (const target of catalogue.ids()) {
-    const host = clientOf(target) === client ? catalogue.get(target)?.host : undefined;
-    if (host === undefined) continue;
-    const known = byHost.get(host);
-    if (known === undefined) byHost.set(host, [target]);
-    else known.push(target);
-  }
-  return byHost;
-}
-
 async function wakeChunk(
-  host: string,
   targets: readonly TargetId[],
   { catalogue, states, indexes, clock }: RecoveryDependencies,
 ): Promise<number> {
+  // A client has one endpoint.
+  const host = catalogue().get(targets[0] ?? '')?.host;
+  if (host === undefined) return 0;
   const [known, now] = await Promise.all([states.read(targets), clock.now()]);
   const waiting: TargetId[] = [];
   const wants: Promise<unknown>[] = [];

@@ -15,6 +15,9 @@ export const PROCESS_LIVE_MS = 10_000;
 /** As many arguments as one call can be given without harm. */
 const CHUNK = 1000;
 
+/** A confirmation holds for what is absent when it is given, and the fleet hears of it within seconds. */
+const KEEP_CONFIRMATION_MS = 86_400_000;
+
 /** What a process says of itself with every heartbeat. */
 export interface ProcessInfo {
   readonly id: string;
@@ -24,6 +27,8 @@ export interface ProcessInfo {
   readonly version: string;
   /** Hash of what it takes its targets from; removals wait until all live processes agree. */
   readonly configHash: string;
+  /** The same of what is written, where the process keeps targets beside that until an operator confirms their removal. */
+  readonly writtenHash?: string | undefined;
   /** Epoch ms of the process's own clock. */
   readonly startedAt: number;
 }
@@ -160,6 +165,24 @@ export class Fleet {
     return (await this.#redis.hdel(this.#keys.pauses, select)) === 1;
   }
 
+  /** Notes that what is no longer configured of a client is meant to go. */
+  async confirmRemoval(client: string): Promise<void> {
+    const now = await this.now();
+    const old = [...(await this.confirmations())].filter(([, at]) => at < now - KEEP_CONFIRMATION_MS);
+    const change = this.#redis
+      .multi()
+      .hset(this.#keys.confirmed, client, now)
+      .pexpire(this.#keys.confirmed, KEEP_CONFIRMATION_MS);
+    if (old.length > 0) change.hdel(this.#keys.confirmed, ...old.map(([name]) => name));
+    await change.exec();
+  }
+
+  /** Client -> Redis time, ms, at which an operator last confirmed its removals. */
+  async confirmations(): Promise<Map<string, number>> {
+    const entries = Object.entries(await this.#redis.hgetall(this.#keys.confirmed));
+    return new Map(entries.map(([client, at]) => [client, Number(at)]));
+  }
+
   /** Publishes each client's pace for one tenant, which the scripts that claim read. */
   async setTenantIntervals(intervalsMs: ReadonlyMap<string, number>): Promise<void> {
     if (intervalsMs.size === 0) return;
@@ -172,7 +195,7 @@ export class Fleet {
     if (gone.length > 0) await this.#redis.hdel(this.#keys.limits, ...gone);
   }
 
-  /** Tells every process that an operator has changed something: `tenants`, `pauses` or `purge <target>`. */
+  /** Tells every process that an operator has changed something: `tenants`, `pauses`, `removals` or `purge <target>`. */
   async announce(change: string): Promise<void> {
     await this.#redis.publish(this.#keys.changes, change);
   }

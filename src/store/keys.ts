@@ -68,6 +68,11 @@ export class Keys {
     return this.tenantGates + tenantScope;
   }
 
+  /** What is known of a client's credentials. */
+  credentials(client: string): string {
+    return `${this.#fleet}:credentials:${client}`;
+  }
+
   /** Hash: client -> ms between two requests for one of its tenants. */
   get limits(): string {
     return `${this.#fleet}:limits`;
@@ -99,6 +104,11 @@ export class Keys {
   /** Hash: select -> until when, by whom. */
   get pauses(): string {
     return `${this.#fleet}:pauses`;
+  }
+
+  /** Hash: client -> when an operator confirmed that what is no longer configured of it is meant to go. */
+  get confirmed(): string {
+    return `${this.#fleet}:confirmed`;
   }
 
   /** Pub/sub channel among the daemons: what an operator's command changed. */

@@ -1,9 +1,12 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue, type Worker } from 'bullmq';
 import { Catalogue } from '../../src/config/catalogue.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { COMMANDS_QUEUE, startCommandsWorker } from '../../src/queue/commands-queue.ts';
 import { REFRESH_QUEUE, RefreshQueue, startRefreshWorker } from '../../src/queue/refresh-queue.ts';
 import { Bulkhead } from '../../src/refresh/bulkhead.ts';
+import { Credentials } from '../../src/refresh/credentials.ts';
 import { Dispatcher } from '../../src/refresh/dispatch.ts';
 import { Memory } from '../../src/refresh/memory.ts';
 import type { AcquirePort } from '../../src/refresh/ports.ts';
@@ -14,6 +17,7 @@ import { Fleet } from '../../src/store/fleet.ts';
 import { Gates } from '../../src/store/gates.ts';
 import { Indexes } from '../../src/store/indexes.ts';
 import { Keys } from '../../src/store/keys.ts';
+import { Marks } from '../../src/store/marks.ts';
 import { States } from '../../src/store/states.ts';
 import { clientOf } from './samples.ts';
 
@@ -149,8 +153,11 @@ function assemble(redis: Redis, blocking: Redis, namespace: string, catalogue: (
     catalogue,
     states: new States(redis, keys),
     indexes: new Indexes(redis, keys, REFRESH_QUEUE),
+    marks: new Marks(redis, keys),
     memory: new Memory(),
     draw: Math.random,
+    elapsed: () => performance.now(),
+    sleep,
   };
   const fleet = new Fleet(redis, keys);
   const refreshTarget = new RefreshTarget({
@@ -158,6 +165,7 @@ function assemble(redis: Redis, blocking: Redis, namespace: string, catalogue: (
     gates: new Gates(redis, keys),
     clock: fleet,
     acquire: ENDPOINT,
+    credentials: new Credentials({ marks: shared.marks, acquire: ENDPOINT, recovered: () => {} }),
     bulkhead: new Bulkhead(2 * SLOTS),
     elapsed: () => performance.now(),
   });
@@ -189,12 +197,15 @@ function assemble(redis: Redis, blocking: Redis, namespace: string, catalogue: (
 }
 
 const ENDPOINT: AcquirePort = {
-  credentials: () => [0],
+  atHand: async () => [{ fingerprint: 'only one' }],
   request: async () => ({
     ok: true,
     accessToken: new Secret('x'.repeat(1500)),
     tokenType: 'Bearer',
     expiresInSeconds: 86_400,
+    requestId: randomUUID(),
+    digest: randomBytes(6).toString('base64url'),
+    tenantId: undefined,
   }),
 };
 

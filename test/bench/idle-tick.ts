@@ -6,6 +6,7 @@ import { connectRedis } from '../../src/store/connection.ts';
 import { Fleet } from '../../src/store/fleet.ts';
 import { Indexes } from '../../src/store/indexes.ts';
 import { Keys } from '../../src/store/keys.ts';
+import { Marks } from '../../src/store/marks.ts';
 import { States } from '../../src/store/states.ts';
 import { type BenchOptions, type Figure, median } from './report.ts';
 import { clientOf, guids } from './samples.ts';
@@ -71,6 +72,7 @@ function dispatcher(redis: Redis, keys: Keys, host: string): Dispatcher {
     catalogue: () => new Catalogue([]),
     states: new States(redis, keys),
     indexes: new Indexes(redis, keys, REFRESH_QUEUE),
+    marks: new Marks(redis, keys),
     enqueue: async () => {},
     pausedUntil: () => undefined,
     epoch: () => EPOCH,

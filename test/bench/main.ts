@@ -8,6 +8,7 @@ import { measureIdleTick } from './idle-tick.ts';
 import { measureMemory } from './memory.ts';
 import { measureOperatorLatency } from './operator.ts';
 import { measurePipeline } from './pipeline.ts';
+import { measureReconfiguring } from './reconfigure.ts';
 import { asTable, type Findings, type Part, surroundings } from './report.ts';
 
 const PARTS: Readonly<Record<string, Part>> = {
@@ -16,6 +17,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   'idle-tick': measureIdleTick,
   operator: measureOperatorLatency,
   bounded: measureBoundedness,
+  reconfigure: measureReconfiguring,
 };
 
 async function main(): Promise<number> {

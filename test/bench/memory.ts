@@ -81,6 +81,8 @@ async function refresh(states: States, target: Target): Promise<void> {
     issuedAt: begun.now,
     expiresAt: begun.now + LIFETIME_MS,
     generation: begun.generation,
+    digest: randomBytes(6).toString('base64url'),
+    tenantId: '',
   });
   if (published !== 'published') throw new Error(`expected to publish, but it is ${published}`);
 }

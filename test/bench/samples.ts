@@ -14,12 +14,15 @@ export function clientOf(tenants: readonly string[], limits: Partial<Client['lim
     name: 'billing',
     clientId: '11111111-1111-4111-8111-111111111111',
     endpoint: { authority: 'https://login.example' },
-    credentials: [{ kind: 'secret', source: { env: 'NOBODY_READS_IT' }, method: 'client_secret_post' }],
+    grant: { kind: 'client_credentials' },
+    credentials: [],
+    ca: undefined,
     tenants,
     resources: [
       {
         name: 'graph',
         params: { scope: 'https://graph.microsoft.com/.default' },
+        claims: undefined,
         expectAudience: undefined,
       },
     ],
@@ -30,7 +33,9 @@ export function clientOf(tenants: readonly string[], limits: Partial<Client['lim
       ...limits,
     },
     outageTargetMs: 1_200_000,
+    latestShare: 0.75,
     expectLifetimeMs: 3_600_000,
+    assumeLifetimeMs: undefined,
   };
 }
 

@@ -25,7 +25,8 @@ async function setUp(ids: readonly string[]) {
     ids.map((target) => ({ target, dueAt: later })),
   );
   const get = (id: string) => ({ id, host: HOST, outageTargetMs: 1, identical: IDENTICAL }) as Target;
-  const catalogue = { get, ids: () => ids } as unknown as CataloguePort;
+  const of = (client?: string) => ids.filter((id) => id.startsWith(`${client}/`));
+  const catalogue = { get, ids: of } as unknown as CataloguePort;
   const woken: boolean[] = [];
   const deps = { catalogue: () => catalogue, states, indexes, clock, wake: () => woken.push(true) };
   const isDue = async (): Promise<string[]> => {

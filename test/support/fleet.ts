@@ -11,6 +11,8 @@ const root = new URL('../..', import.meta.url).pathname;
 /** An authorization server in a process of its own. */
 export interface IdentityProvider {
   readonly url: string;
+  /** Where clients show certificates; '' where it knows of none. */
+  readonly mutualTlsUrl: string;
   readonly process: TestProcess;
   control(settings: object): Promise<void>;
   /** Every token request that came in, oldest first. */
@@ -26,14 +28,19 @@ export interface LoggedRequest {
   readonly status: number;
 }
 
-/** oidc-provider, written by others. */
-export function startOidcProvider(lifetimeSeconds: number, delayMs = 0): Promise<IdentityProvider> {
+/** oidc-provider, written by others. `registration`: a file of `registerClients`, for more than its own clients. */
+export function startOidcProvider(
+  lifetimeSeconds: number,
+  delayMs = 0,
+  registration?: string,
+): Promise<IdentityProvider> {
   return startIdp([
     'test/support/oidc-provider.ts',
     '--lifetime',
     String(lifetimeSeconds),
     '--delay',
     `${delayMs}ms`,
+    ...(registration === undefined ? [] : ['--registration', registration]),
   ]);
 }
 
@@ -47,11 +54,12 @@ async function startIdp([script, ...args]: readonly string[]): Promise<IdentityP
   onTestFinished(async () => {
     await child.stop();
   });
-  const url = (
-    JSON.parse(await child.waitForLine((line) => line.includes('listening'))) as { listening: string }
-  ).listening;
+  const { listening: url, mutualTls: mutualTlsUrl = '' } = JSON.parse(
+    await child.waitForLine((line) => line.includes('listening')),
+  ) as { listening: string; mutualTls?: string };
   return {
     url,
+    mutualTlsUrl,
     process: child,
     control: async (settings) => {
       const response = await fetch(`${url}/control`, { method: 'POST', body: JSON.stringify(settings) });
