@@ -250,9 +250,12 @@ export function marksAsOf(marks: Marks, now: number): Marks {
   }));
 }
 
-/** Whether an event has brought a client back that had nothing good at hand: its targets need not wait any longer. */
+/**
+ * Whether an event has brought a client back whose credentials at hand were refused: its targets need not wait for the
+ * end of a cool-down. What waits for a new credential looks again in a moment and by itself.
+ */
 export function isRecovery(before: Marks, after: Marks, atHand: readonly string[]): boolean {
-  const hasGood = (marks: Marks): boolean =>
-    marks.some((mark) => isGood(mark) && atHand.includes(mark.fingerprint));
-  return !hasGood(before) && hasGood(after);
+  const own = (marks: Marks): Marks => marks.filter(({ fingerprint }) => atHand.includes(fingerprint));
+  const wasRefused = own(before).some(({ refusedAt }) => refusedAt > 0) && !own(before).some(isGood);
+  return wasRefused && own(after).some(isGood);
 }

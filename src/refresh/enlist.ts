@@ -3,7 +3,7 @@ import { decide } from '../core/decide.ts';
 import type { Due } from '../core/filing.ts';
 import { candidates } from '../core/plan.ts';
 import type { TargetState } from '../core/state.ts';
-import type { TargetId } from '../core/target.ts';
+import { clientOf, type TargetId } from '../core/target.ts';
 import type { CataloguePort, ClockPort, Draw, IndexesPort, StatesPort } from './ports.ts';
 
 export interface EnlistDependencies {
@@ -42,7 +42,7 @@ export async function enlist(options: EnlistOptions, deps: EnlistDependencies): 
   const catalogue = deps.catalogue();
   const waiting = new Map<string, Target[]>();
   const total = { added: 0, changed: 0 };
-  const turn = turnsAtPace(catalogue);
+  const turn: Turn = options.before === undefined ? (_target, now) => now : turnsAtPace(catalogue);
   const flush = async (host: string, targets: readonly Target[]): Promise<void> => {
     const { added, changed } = await enlistChunk(host, targets, options, turn, deps);
     total.added += added;
@@ -98,25 +98,27 @@ async function enlistChunk(
 
 function firstDue(target: Target, state: TargetState, now: number, turn: Turn, draw: Draw): number {
   const decision = decide(state, target, now);
-  if (decision.act === 'refresh') return decision.reason === 'never issued' ? turn(target.host, now) : now;
+  if (decision.act === 'refresh') return decision.reason === 'never issued' ? turn(target, now) : now;
   // Of the part of the window that is still to come, so that a rebuilt index is as smooth as the lost one.
   const from = Math.max(now, decision.until.from);
   return candidates({ from, to: Math.max(from, decision.until.to) }, [draw(), 0])[0];
 }
 
-/** When the next target of a host that never had a token is due. */
-type Turn = (host: string, now: number) => number;
+/** When the next target of a client that never had a token is due. */
+type Turn = (target: Target, now: number) => number;
 
 /**
- * Spreads what is new at twice the pace at which its host may be asked: soon enough to leave no turn unused, and not
- * all at once, since what is due is looked at and filed before it waits for the gate.
+ * Beside refreshes that run, spreads what is new at twice the pace at which its host may be asked: soon enough to leave no turn unused, and not
+ * all at once, since what is due is looked at and filed before it waits for the gate. Each client for itself, so that
+ * none waits behind another that may not go on.
  */
 function turnsAtPace(catalogue: CataloguePort): Turn {
   const counts = new Map<string, number>();
-  return (host, now) => {
+  return ({ host, id }, now) => {
+    const client = clientOf(id);
     const { count, windowMs } = catalogue.hosts().get(host)?.perHost ?? { count: 1, windowMs: 0 };
-    const before = counts.get(host) ?? 0;
-    counts.set(host, before + 1);
+    const before = counts.get(client) ?? 0;
+    counts.set(client, before + 1);
     return now + (before * windowMs) / count / 2;
   };
 }

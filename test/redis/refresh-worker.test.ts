@@ -36,6 +36,7 @@ async function work(run: () => Promise<RefreshReport>, info: () => void = () => 
     member: {
       catalogue: { get: () => undefined, hosts: () => new Map([['idp.example', {}]]) },
       noteUnsaved: () => seen.unsaved++,
+      onChange: () => {},
     },
     refreshTarget: { run: () => run().finally(() => seen.ended++) },
   } as unknown as Parts;

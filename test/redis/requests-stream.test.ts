@@ -47,8 +47,12 @@ test('what was asked before any daemon ran is read by the first', async () => {
     '17',
     'claims',
     'x',
+    'more',
+    'y',
   );
-  expect(await readAll(open(), 1)).toEqual([{ target: 'c/t/graph', reason: 'rejected', generation: '17' }]);
+  expect(await readAll(open(), 1)).toEqual([
+    { target: 'c/t/graph', reason: 'rejected', generation: '17', claims: 'x' },
+  ]);
 });
 
 test('the group is made where there is none, by many at once, and again after Redis has lost it', async () => {

@@ -17,7 +17,8 @@ export type Operator = (name: string, data: object, options?: object) => Promise
 export function operator(url: string, namespace: string): Operator {
   const options = { connection: { url }, prefix: `{${namespace}}` };
   const queue = new Queue('commands', options);
-  const events = new QueueEvents('commands', options);
+  // From the first event on: one that comes before the reading has begun would be missed.
+  const events = new QueueEvents('commands', { ...options, lastEventId: '0' });
   // One listener for each order that is waited for.
   queue.setMaxListeners(100);
   onTestFinished(async () => {

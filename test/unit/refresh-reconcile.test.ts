@@ -247,9 +247,11 @@ describe('a refresh that runs while the configuration changes', () => {
   });
 });
 
-it('makes targets that never had a token due at twice the pace of their host, and not all at once', async () => {
-  const { reconciler, done } = scene({ a: many('a', 12_001), b: many('b', 1) }, {});
-  await reconciler.enlist({ retryParked: false });
+const NOTHING_BEFORE = { get: () => undefined } as unknown as CataloguePort;
+
+it('beside refreshes that run makes what is new due at twice the pace of its host, each client for itself', async () => {
+  const { reconciler, done } = scene({ a: [...many('a', 12_001), ...many('b', 1)] }, {});
+  await reconciler.enlist({ retryParked: false, before: NOTHING_BEFORE });
   const [first, middle, last] = [0, 6000, 12_000].map((i) =>
     done.find((line) => line.includes(`a/tenant-${i}/`)),
   );
@@ -261,13 +263,19 @@ it('makes targets that never had a token due at twice the pace of their host, an
   expect(done).toContain('enlist b/tenant-0/graph in 0m');
 });
 
+it('at a start makes all that is new due at once', async () => {
+  const { reconciler, done } = scene({ a: many('a', 12_001) }, {});
+  await reconciler.enlist({ retryParked: true });
+  expect(done).toContain('enlist a/tenant-12000/graph in 0m');
+});
+
 it('leaves half of the time to the refreshes that run, and takes all of it at a start', async () => {
   const { reconciler, rests } = scene({ a: many('a', 1000) }, {});
   await reconciler.enlist({ retryParked: true });
   expect(rests).toEqual([]);
   await reconciler.enlist({
     retryParked: true,
-    before: { get: () => undefined } as unknown as CataloguePort,
+    before: NOTHING_BEFORE,
   });
   expect(rests).toEqual([5, 5, 5, 5, 5]);
 });
