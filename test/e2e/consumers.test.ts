@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { fleet, mockClient, startMockIdp } from '../support/fleet.ts';
 import { connect, sharedRedis } from '../support/redis.ts';
+import { startScriptedIdp } from '../support/scripted-idp.ts';
 
 async function running(limits = '{ perHost: 50/s, perTenant: 5/s, identical: 20/5m }') {
   const { url, namespace } = sharedRedis();
@@ -96,4 +97,48 @@ test('a resource that rejects every token leaves requests for the plan and for o
   for (let i = 0; i < 20; i++) await ask({ reason: 'rejected', generation: String(await generation()) });
   await daemon.stop();
   expect(await idp.requests()).toHaveLength(4);
+});
+
+test("a resource's claims challenge goes with the next request, beside the capability, and its id is in log and explain", {
+  timeout: 30_000,
+}, async () => {
+  const { url, namespace } = sharedRedis();
+  const idp = await startScriptedIdp(3600);
+  const daemons = fleet({
+    redisUrl: url,
+    namespace,
+    idpUrl: idp.url,
+    clients: `  demo:
+    clientId: demo-client
+    authority: ${idp.url}
+    capabilities: [cp1]
+    credentials: [ { secret: { env: DEMO_SECRET } } ]
+    tenants: [ t0 ]
+    resources: { graph: https://graph.example/.default }`,
+  });
+  const redis = connect(url);
+  const key = `${namespace}:token:demo/t0/graph`;
+  const generation = async (): Promise<number> =>
+    (JSON.parse((await redis.get(key)) ?? '{"generation":0}') as { generation: number }).generation;
+  const daemon = await daemons.start();
+  await eventually(async () => (await generation()) > 0, 'a token');
+
+  const challenge = { access_token: { nbf: { essential: true, value: '1700000000' } } };
+  idp.react(() => ({ status: 400, body: JSON.stringify({ error: 'invalid_grant', error_codes: [65001] }) }));
+  const fields = ['target', 'demo/t0/graph', 'reason', 'rejected', 'generation', String(await generation())];
+  const claims = Buffer.from(JSON.stringify(challenge)).toString('base64');
+  await redis.xadd(`${namespace}:requests`, '*', ...fields, 'claims', claims);
+  await eventually(async () => idp.requests.length === 2, 'it is asked for');
+
+  const [first, second] = idp.requests.map((request) => JSON.parse(request.claims) as unknown);
+  expect(first).toEqual({ access_token: { xms_cc: { values: ['cp1'] } } });
+  expect(second).toEqual({ access_token: { xms_cc: { values: ['cp1'] }, ...challenge.access_token } });
+  const sent = idp.requests[1]?.requestId ?? '';
+  expect(sent).toMatch(/^[0-9a-f-]{36}$/);
+  await eventually(async () => daemon.stdout.includes('token not refreshed'), 'the failure is logged');
+  const line = daemon.stdout.split('\n').find((each) => each.includes('token not refreshed')) ?? '';
+  expect(JSON.parse(line)).toMatchObject({ requestId: sent, failure: { correlationId: sent } });
+  const explained = await daemons.run('explain', 'demo/t0/graph');
+  expect(explained.stdout).toContain(`correlation id ${sent}`);
+  expect((await daemon.stop()).code).toBe(0);
 });

@@ -6,6 +6,10 @@ export interface TokenRequest {
   readonly at: number;
   readonly tenant: string;
   readonly scope: string;
+  /** The parameter `claims`; empty without one. */
+  readonly claims: string;
+  /** The header `client-request-id`; empty without one. */
+  readonly requestId: string;
 }
 
 /** What the server does with one request. `hang`: it never answers. */
@@ -45,10 +49,13 @@ export async function startScriptedIdp(lifetimeSeconds: number): Promise<Scripte
     const chunks: Buffer[] = [];
     incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
     incoming.on('end', () => {
+      const body = new URLSearchParams(Buffer.concat(chunks).toString());
       const request = {
         at: Date.now(),
         tenant: decodeURIComponent(incoming.url?.split('/')[1] ?? ''),
-        scope: new URLSearchParams(Buffer.concat(chunks).toString()).get('scope') ?? '',
+        scope: body.get('scope') ?? '',
+        claims: body.get('claims') ?? '',
+        requestId: String(incoming.headers['client-request-id'] ?? ''),
       };
       requests.push(request);
       answer(response, reaction(request), lifetimeSeconds);
