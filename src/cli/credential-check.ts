@@ -23,10 +23,10 @@ export interface CredentialChecked {
 export async function checkCredentials({ clients }: Config, env: Environment): Promise<CredentialChecked[]> {
   const keyring = new Keyring({ env, clock: Date.now });
   try {
-    const checked: CredentialChecked[] = [];
-    for (const client of clients)
-      for (const entry of await keyring.of(client)) checked.push(checkedOf(client.name, entry));
-    return checked;
+    const all = await Promise.all(
+      clients.map(async (client) => (await keyring.of(client)).map((entry) => checkedOf(client.name, entry))),
+    );
+    return all.flat();
   } finally {
     keyring.close();
   }

@@ -1,5 +1,5 @@
 import { CONDITIONS, type Condition } from '../core/condition.ts';
-import { type CredentialStanding, credentialStanding, marksAsOf } from '../core/credential.ts';
+import { type CredentialStanding, credentialStanding, marksInUse } from '../core/credential.ts';
 import type { Gate } from '../core/gate.ts';
 import { hasLiveToken } from '../core/state.ts';
 import { parseTarget, type TargetId } from '../core/target.ts';
@@ -103,7 +103,7 @@ async function credentialStatuses(
 ): Promise<CredentialStatus[]> {
   const known = await marks.read(clients);
   return clients.flatMap((client, i) =>
-    marksAsOf(known[i] ?? [], now).map((mark): CredentialStatus => {
+    marksInUse(known[i] ?? [], now).map((mark): CredentialStatus => {
       const { fingerprint, code, changedAt: since, refusedAt, probeAt } = mark;
       const standing = credentialStanding(mark);
       return { client, fingerprint, standing, code, since, probeAt: refusedAt > 0 ? probeAt : undefined };

@@ -1,4 +1,5 @@
 import type { Client } from '../core/client.ts';
+import type { Recovery } from '../core/credential.ts';
 import { advice } from '../core/failure.ts';
 import { type ExpiryWarning, expiryWarning } from '../credentials/expiry.ts';
 import type { Change, Entry, Keyring } from '../credentials/keyring.ts';
@@ -11,7 +12,7 @@ export interface CredentialWatchDependencies {
   readonly keyring: Keyring;
   readonly credentials: Credentials;
   /** Lets the targets of a client go on that have waited for a credential. */
-  readonly wakeTargets: (client: string) => Promise<number>;
+  readonly wakeTargets: (client: string, recovery: Recovery) => Promise<number>;
   readonly clients: () => readonly Client[];
   readonly log: Logger;
   readonly metrics: Metrics;
@@ -20,15 +21,32 @@ export interface CredentialWatchDependencies {
   readonly clock: () => number;
 }
 
+interface Told {
+  readonly client: Client;
+  /** The client as it was, but for its tenants. */
+  readonly as: string;
+  /** Monotonic ms. */
+  readonly at: number;
+}
+
+/** A mark that nobody renews counts for nothing after a while. */
+const TELL_AGAIN_MS = 60_000;
+const EVERYTHING: Recovery = { withinMs: Number.POSITIVE_INFINITY, excused: [] };
+
+/** Its list of tenants may change all the time, and says nothing about its credentials. */
+const withoutTenants = (client: Client): string => JSON.stringify({ ...client, tenants: [] });
+
 /** Looks after the credentials of a process: what has changed, what cannot be used, what is about to end. */
 export class CredentialWatch {
   readonly #deps: CredentialWatchDependencies;
-  #retained: readonly Client[] | undefined;
-  readonly #introduced = new Set<Client>();
+  /** Client name -> what the fleet was told of it last. */
+  readonly #told = new Map<string, Told>();
+  /** Clients whose credentials have changed and of which the fleet is still to be told. */
+  readonly #changed = new Set<string>();
   /** Fingerprint -> the last warning about its end. */
   readonly #warned = new Map<string, ExpiryWarning>();
   /** Clients whose targets are still to be told that they need not wait, and why. */
-  readonly #toWake = new Map<string, string>();
+  readonly #toWake = new Map<string, { why: string; recovery: Recovery }>();
 
   constructor(deps: CredentialWatchDependencies) {
     this.#deps = deps;
@@ -37,22 +55,20 @@ export class CredentialWatch {
   /** One look at everything. Throws when Redis does not answer; what could not be done is done with the next look. */
   async look(): Promise<void> {
     const { keyring, clients } = this.#deps;
-    if (this.#retained !== clients()) keyring.retain(clients());
-    this.#retained = clients();
-    const changes = await keyring.check();
-    for (const change of changes) this.#logChange(change);
-    await this.#introduce();
-    const changed = new Set(
-      changes.flatMap(({ client, fingerprint }) => (fingerprint === undefined ? [] : [client])),
-    );
-    for (const client of clients()) if (changed.has(client.name)) await this.#tell(client, { again: false });
+    // Also those that requests in flight have brought back.
+    keyring.retain(clients());
+    for (const change of await keyring.check()) {
+      this.#logChange(change);
+      if (change.fingerprint !== undefined) this.#changed.add(change.client);
+    }
+    await this.#tellFleet();
     await this.#wake();
     await this.#expose();
   }
 
-  /** A client has a good credential again, after it had none. */
-  recovered(client: string): void {
-    this.#toWake.set(client, 'a credential works');
+  /** A client has a good credential, after it had none. */
+  recovered(client: string, recovery: Recovery): void {
+    this.#toWake.set(client, { why: 'a credential works', recovery });
     // Not with the next look: a second is long for a token that is about to end.
     this.#wake().catch((error: unknown) =>
       this.#deps.log.warn(
@@ -63,35 +79,37 @@ export class CredentialWatch {
   }
 
   async #wake(): Promise<void> {
-    for (const [client, why] of [...this.#toWake]) {
+    for (const [client, { why, recovery }] of [...this.#toWake]) {
       this.#toWake.delete(client);
       try {
-        const woken = await this.#deps.wakeTargets(client);
-        this.#deps.log.info({ client, why, woken }, 'targets that waited for a credential go on');
+        const woken = await this.#deps.wakeTargets(client, recovery);
+        if (woken > 0)
+          this.#deps.log.info({ client, why, woken }, 'targets that waited for a credential go on');
       } catch (error) {
-        this.#toWake.set(client, why);
+        this.#toWake.set(client, { why, recovery });
         throw error;
       }
     }
   }
 
-  /** Reads what new clients have, so that the fleet knows since when. */
-  async #introduce(): Promise<void> {
-    const { clients, keyring } = this.#deps;
-    const current = new Set(clients());
-    for (const known of this.#introduced) if (!current.has(known)) this.#introduced.delete(known);
+  /** Says what clients have at hand: at first, when it has changed, and every now and then that it is still so. */
+  async #tellFleet(): Promise<void> {
+    const current = this.#deps.clients();
+    const names = new Set(current.map(({ name }) => name));
+    for (const name of this.#told.keys()) if (!names.has(name)) this.#told.delete(name);
     for (const client of current) {
-      if (this.#introduced.has(client)) continue;
+      const told = this.#told.get(client.name);
+      const isSame = told !== undefined && (told.client === client || told.as === withoutTenants(client));
+      const isRecent = told !== undefined && performance.now() - told.at < TELL_AGAIN_MS;
+      if (isSame && isRecent && !this.#changed.has(client.name)) continue;
       // What is wrong with them comes with the changes of the next look.
-      await keyring.of(client);
-      await this.#tell(client, { again: true });
-      this.#introduced.add(client);
+      await this.#deps.keyring.of(client);
+      // Starting a daemon or changing its configuration is what an operator does after mending it.
+      if (await this.#deps.credentials.introduce(client, { again: !isSame }))
+        this.#toWake.set(client.name, { why: 'there is one to try', recovery: EVERYTHING });
+      this.#told.set(client.name, { client, as: withoutTenants(client), at: performance.now() });
+      this.#changed.delete(client.name);
     }
-  }
-
-  async #tell(client: Client, options: { again: boolean }): Promise<void> {
-    if (await this.#deps.credentials.introduce(client, options))
-      this.#toWake.set(client.name, 'there is one to try');
   }
 
   #logChange({ client, index, fingerprint, previous, problem, detail }: Change): void {
@@ -111,14 +129,19 @@ export class CredentialWatch {
     metrics.credentialEnds.reset();
     metrics.credentialUsable.reset();
     let allUsable = true;
+    const shown = new Set<string>();
     for (const client of clients()) {
       for (const entry of await keyring.of(client)) {
         const credential = String(entry.index + 1);
         metrics.credentialUsable.set({ client: client.name, credential }, entry.atHand === undefined ? 0 : 1);
-        allUsable &&= entry.atHand !== undefined;
+        // Also where the one before is still in use: the next start would not have it.
+        allUsable &&= entry.problem === undefined;
         this.#exposeEnd(client.name, entry);
+        if (entry.atHand !== undefined) shown.add(entry.atHand.fingerprint);
       }
     }
+    for (const fingerprint of this.#warned.keys())
+      if (!shown.has(fingerprint)) this.#warned.delete(fingerprint);
     health.set('credential-unusable', !allUsable);
   }
 

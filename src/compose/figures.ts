@@ -1,3 +1,4 @@
+import { marksInUse } from '../core/credential.ts';
 import type { CredentialFigures, FleetFigures, HostFigures } from '../observe/metrics.ts';
 import type { RefreshQueue } from '../queue/refresh-queue.ts';
 import type { Member } from '../refresh/member.ts';
@@ -43,13 +44,21 @@ export async function fleetFigures({
     hosts,
     processes: member.view.processes.length,
     queueWaiting: await refreshQueue.waiting(),
-    credentials: await credentialFigures(marks, clients()),
+    credentials: await credentialFigures(marks, clients(), now),
   };
 }
 
-async function credentialFigures(marks: Marks, clients: readonly string[]): Promise<CredentialFigures[]> {
+async function credentialFigures(
+  marks: Marks,
+  clients: readonly string[],
+  now: number,
+): Promise<CredentialFigures[]> {
   const known = await marks.read(clients);
   return clients.flatMap((client, i) =>
-    (known[i] ?? []).map(({ fingerprint, refusedAt }) => ({ client, fingerprint, refused: refusedAt > 0 })),
+    marksInUse(known[i] ?? [], now).map(({ fingerprint, refusedAt }) => ({
+      client,
+      fingerprint,
+      refused: refusedAt > 0,
+    })),
   );
 }

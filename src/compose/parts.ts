@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Config } from '../config/config.ts';
 import { type WatchOptions, watchConfig } from '../config/watch.ts';
+import type { Recovery } from '../core/credential.ts';
 import { Keyring } from '../credentials/keyring.ts';
 import type { Environment } from '../credentials/source.ts';
 import { HttpServer } from '../http/server.ts';
@@ -83,6 +84,7 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
     draw,
     elapsed: () => performance.now(),
     sleep,
+    alive: () => health.turned(),
   });
   const member: Member = new Member({
     id: self.id,
@@ -106,12 +108,13 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
   });
   const keyring = new Keyring({ env, clock: Date.now });
   const acquire = new Acquirer(endpoint, keyring);
-  const wakeTargets = (client: string): Promise<number> =>
-    wakeClient(client, { catalogue: () => member.catalogue, states, indexes, clock: fleet, wake });
+  const wakeTargets = (client: string, recovery: Recovery): Promise<number> =>
+    wakeClient(client, recovery, { catalogue: () => member.catalogue, states, indexes, clock: fleet, wake });
   const credentials = new Credentials({
     marks,
     acquire,
-    recovered: (client) => credentialWatch.recovered(client),
+    recovered: (client, recovery) => credentialWatch.recovered(client, recovery),
+    scopes: ({ name }) => member.catalogue.scopes(name),
   });
   const credentialWatch: CredentialWatch = new CredentialWatch({
     ...{ keyring, credentials, wakeTargets, log, metrics, health },

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Client, Resource, Target } from '../core/client.ts';
 import { perSecond, type Rate } from '../core/duration.ts';
-import { formatTarget, isTenant, type TargetId } from '../core/target.ts';
+import { formatTarget, isTenant, NO_TENANT, type TargetId } from '../core/target.ts';
 import { fingerprint, hostOf, normaliseTenant, parametersKey, tenantProblem, tokenUrl } from './wire.ts';
 
 /** What operators added or removed while the daemon runs, by `client/tenant`. */
@@ -44,6 +44,13 @@ export class Catalogue {
     const target = this.#build(id);
     if (target) this.#targets.set(id, target);
     return target;
+  }
+
+  /** How many tenants a client has, operators' included; where its endpoint has none, how many targets. */
+  scopes(client: string): number {
+    const entry = this.#entries.get(client);
+    if (entry === undefined) return 0;
+    return entry.tenants.has(NO_TENANT) ? entry.resources.size : entry.tenants.size;
   }
 
   /** Every id, or those of one client: client by client and tenant by tenant. */

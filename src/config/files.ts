@@ -66,11 +66,14 @@ function readText(path: string): FileRead {
 /** The signature of files as they are now; the same as that of a reading as long as none has changed. */
 export const signatureOfAll = (paths: readonly string[]): string => paths.map(signatureOf).join('\n');
 
-/** Of what the path leads to, so that the swap of a symbolic link is seen. */
+/**
+ * Of what the path leads to, so that the swap of a symbolic link is seen. With the change of the inode: permissions that
+ * are given back, and what is written under an old time, change nothing else.
+ */
 function signatureOf(path: string): string {
   try {
-    const { dev, ino, mtimeMs, size } = statSync(path);
-    return `${dev}:${ino}:${mtimeMs}:${size}`;
+    const { dev, ino, ctimeMs, mtimeMs, size } = statSync(path);
+    return [dev, ino, ctimeMs, mtimeMs, size].join(':');
   } catch (error) {
     return explainFileError(error);
   }

@@ -24,6 +24,8 @@ export interface Preset {
   readonly assertion: {
     /** `{server}` is filled in. Undefined: the token endpoint. */
     readonly audience?: string;
+    /** Audiences of addresses that are not their own. */
+    readonly audiences?: readonly (readonly [address: RegExp, audience: string])[];
     readonly lifetimeMs: number;
     readonly mostLifetimeMs: number;
     /** Only where it is known that `jti` is not remembered. */
@@ -184,6 +186,11 @@ export const PRESETS = {
     algs: ['RS256'],
     assertion: {
       audience: '{server}',
+      // A domain of one's own serves the endpoint, and is no audience; that of an Experience Cloud site is.
+      audiences: [
+        [/\.(?:sandbox|scratch)\.my\.salesforce\.com$/, 'https://test.salesforce.com'],
+        [/\.my\.salesforce\.com$/, 'https://login.salesforce.com'],
+      ],
       lifetimeMs: 3 * MINUTE_MS,
       mostLifetimeMs: 3 * MINUTE_MS,
       reuse: false,

@@ -112,9 +112,10 @@ function checkMutualTls(input: KeyInput, { endpoint }: Service, path: Path, repo
 function resolveAssertion(
   input: AssertionInput,
   kind: 'secret' | 'certificate' | 'privateKey',
-  { service: { preset, complete }, path, report }: Context,
+  { service, path, report }: Context,
 ): AssertionOptions {
   const place = [...path, kind];
+  const { preset } = service;
   const { alg = preset?.algs?.[0], claims = {}, claimsMode = 'merge' } = input;
   if (alg && preset?.algs?.includes(alg) === false)
     report({
@@ -128,17 +129,23 @@ function resolveAssertion(
       message: `${preset.title} takes assertions of at most ${formatDuration(preset.assertion.mostLifetimeMs)}`,
     });
   checkClaims(claims, claimsMode, [...place, 'claims'], report);
-  const audience = preset?.assertion.audience;
   return {
     alg,
     kid: input.kid,
     x5c: input.x5c ?? false,
-    audience: input.audience ?? (audience === undefined ? undefined : complete(audience)),
+    audience: input.audience ?? knownAudience(service),
     lifetimeMs,
     reuse: preset?.assertion.reuse ?? false,
     claims,
     claimsMode,
   };
+}
+
+/** Undefined: the token endpoint. */
+function knownAudience({ preset, complete }: Service): string | undefined {
+  if (preset?.assertion.audience === undefined) return undefined;
+  const address = complete(preset.assertion.audience);
+  return preset.assertion.audiences?.find(([form]) => form.test(address))?.[1] ?? address;
 }
 
 const OWN_CLAIMS = {

@@ -128,7 +128,8 @@ export const clientSchema = z
     credentials: z
       .array(credential)
       .min(1, 'expected at least one credential, such as - secret: { env: NAME }')
-      .describe('Tried in order: put old and new side by side while you rotate.'),
+      .max(8, 'expected at most 8 credentials')
+      .describe('Tried in order: put old and new side by side while you rotate. At most 8.'),
     ca: pemFile('PEM file of authorities to trust at the token endpoint, beside the usual ones.').optional(),
     tenants: z
       .union([

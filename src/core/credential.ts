@@ -12,10 +12,14 @@ import { formatDuration } from './duration.ts';
 export interface CredentialMark {
   readonly fingerprint: string;
   readonly firstSeenAt: number;
+  /** When some process last said that it has it; one that nobody has any more counts for nothing. */
+  readonly seenAt: number;
   /** When a server accepted it; renewed once a day. */
   readonly provenAt: number;
   /** Who refused it since it was last accepted, as many as are needed for `refusedAt` and no more. */
   readonly refusedBy: readonly string[];
+  /** Who refused it and was alone with that: others have accepted it since. Their refusals are their own affair. */
+  readonly excused: readonly string[];
   readonly refusedAt: number;
   /** The server's code for the last refusal. */
   readonly code: string;
@@ -32,7 +36,12 @@ export type Marks = readonly CredentialMark[];
 
 /** What one request tells about its credential. `startedAt`: Redis time at which it was sent. */
 export type CredentialEvent =
-  | { readonly kind: 'accepted'; readonly fingerprint: string; readonly startedAt: number }
+  | {
+      readonly kind: 'accepted';
+      readonly fingerprint: string;
+      readonly startedAt: number;
+      readonly scope: string;
+    }
   | {
       readonly kind: 'refused';
       readonly fingerprint: string;
@@ -49,20 +58,27 @@ export type CredentialEvent =
 /** A new credential may need so long to reach all of a server's machines. */
 export const PROPAGATION_MS = 600_000;
 const COOL_DOWN_MS = 30_000;
-const COOL_DOWN_LONGEST_MS = 30 * 60_000;
+/** Longer would save few requests, and cost whoever mends it at the server, or is refused for others, as long. */
+const COOL_DOWN_LONGEST_MS = 300_000;
 /** An unproven credential is tried by one attempt at a time, which is given up for lost after this. */
 const PROOF_MS = 3000;
 const PROVEN_AGAIN_MS = 86_400_000;
 /** What reports later than this (stopped and resumed, say) tells nothing about now. */
 const LATE_MS = 60_000;
-/** Rotated credentials leave a mark each; the oldest go. */
-const MOST_MARKS = 8;
+/** A client has at most 8 credentials; rotated ones leave a mark for a while. */
+const MOST_MARKS = 16;
+const MOST_EXCUSED = 16;
+/** A mark says that it is in use once in so long, and is in use for three times that. */
+const SEEN_AGAIN_MS = 60_000;
+const IN_USE_MS = 3 * SEEN_AGAIN_MS;
 
 const newMark = (fingerprint: string, now: number): CredentialMark => ({
   fingerprint,
   firstSeenAt: now,
+  seenAt: now,
   provenAt: 0,
   refusedBy: [],
+  excused: [],
   refusedAt: 0,
   code: '',
   refusals: 0,
@@ -111,11 +127,16 @@ export interface ChoiceInput {
   readonly now: number;
 }
 
+/** The marks of what some process has at hand, without moments that cannot be. */
+export const marksInUse = (marks: Marks, now: number): Marks =>
+  marksAsOf(marks, now).filter(({ seenAt }) => now - seenAt < IN_USE_MS);
+
 /**
  * The first good credential in configured order; one that this tenant has just refused comes after the others. What
  * stands before it and is not good is probed by one attempt per cool-down. Without a good one a probe is all there is.
  */
-export function chooseCredential({ atHand, marks, tried, scope, now }: ChoiceInput): Choice {
+export function chooseCredential({ atHand, marks: known, tried, scope, now }: ChoiceInput): Choice {
+  const marks = marksAsOf(known, now);
   const left = atHand.filter((fingerprint) => !tried.has(fingerprint));
   const marked = (fingerprint: string) => marks.find((mark) => mark.fingerprint === fingerprint);
   const good = left.filter((fingerprint) => isGood(marked(fingerprint)));
@@ -123,9 +144,13 @@ export function chooseCredential({ atHand, marks, tried, scope, now }: ChoiceInp
   for (const fingerprint of left) {
     if (fingerprint === best) break;
     const mark = marked(fingerprint);
-    if (!isGood(mark) && (mark?.probeAt ?? 0) <= now) return { act: 'use', fingerprint, probe: true };
+    if (!isGood(mark) && probeAtFor(mark, scope) <= now) return { act: 'use', fingerprint, probe: true };
   }
   if (best !== undefined) return { act: 'use', fingerprint: best, probe: false };
+  const isElsewhere = marksInUse(marks, now).some(
+    (mark) => isGood(mark) && !atHand.includes(mark.fingerprint),
+  );
+  if (isElsewhere) return { act: 'hold', hold: { until: now + ELSEWHERE_MS, why: ELSEWHERE } };
   return {
     act: 'hold',
     hold: holdOf(
@@ -135,21 +160,36 @@ export function chooseCredential({ atHand, marks, tried, scope, now }: ChoiceInp
   };
 }
 
-/** Why a client's targets wait without a call, as far as its marks alone can tell; undefined: they do not. */
-export function credentialHold(marks: Marks, now: number): Hold | undefined {
-  const allHeld = marks.length > 0 && marks.every((mark) => mark.refusedAt > 0 && mark.probeAt > now);
-  return allHeld ? holdOf(marks, now) : undefined;
+/** Whoever has refused a credential probes it last: what others say of it is news. */
+function probeAtFor(mark: CredentialMark | undefined, scope: string): number {
+  if (mark === undefined) return 0;
+  // Where one is enough for a refusal there is no other to ask.
+  const hasOthers = mark.refusedAt === 0 || mark.refusedBy.length > 1;
+  const isOld = hasOthers && (mark.refusedBy.includes(scope) || mark.excused.includes(scope));
+  return isOld ? Math.max(mark.probeAt, mark.changedAt + COOL_DOWN_MS) : mark.probeAt;
 }
 
-/** Short, for when somebody else is proving the credential. */
+/** Another process has what works, and takes the target up in a moment. */
+const ELSEWHERE_MS = 200;
+const ELSEWHERE = 'another process has a credential that works, and this one has none';
+
+/** Why a client's targets wait without a call; undefined: they do not. */
+export function credentialHold(marks: Marks, now: number): Hold | undefined {
+  const used = marksInUse(marks, now);
+  const allWait = used.length > 0 && !used.some((mark) => isGood(mark) || mark.probeAt <= now);
+  return allWait ? holdOf(used, now) : undefined;
+}
+
+/** So that what waits does not come back before there is something to see. */
 const LOOK_AGAIN_MS = 250;
 
+/** Where there is nothing left to try, for ever. */
 function holdOf(marks: Marks, now: number): Hold {
+  const until = Math.max(now + LOOK_AGAIN_MS, Math.min(...marks.map(({ probeAt }) => probeAt)));
   const refused = marks.filter((mark) => mark.refusedAt > 0);
   const last = refused.toSorted((a, b) => b.changedAt - a.changedAt)[0];
   if (last === undefined || refused.length < marks.length)
-    return { until: now + LOOK_AGAIN_MS, why: 'a new credential is being proved on one target' };
-  const until = Math.max(now + LOOK_AGAIN_MS, Math.min(...marks.map(({ probeAt }) => probeAt)));
+    return { until, why: 'a new credential is being proved on one target' };
   return {
     until,
     why: `every credential of the client is refused, the latest with ${last.code}; one is tried again in ${formatDuration(until - now)}`,
@@ -162,13 +202,13 @@ export function reduceMarks(marks: Marks, event: CredentialEvent, now: number): 
   const known = marks.find(({ fingerprint }) => fingerprint === event.fingerprint);
   const mark = known ?? newMark(event.fingerprint, now);
   const after = reduceMark(mark, event, now);
-  return after === mark ? marks : replace(marks, after);
+  return after === mark ? marks : replace(marks, { ...after, seenAt: now });
 }
 
 function reduceMark(mark: CredentialMark, event: CredentialEvent, now: number): CredentialMark {
   switch (event.kind) {
     case 'accepted':
-      return reduceAccepted(mark, event.startedAt, now);
+      return reduceAccepted(mark, event, now);
     case 'refused':
       return reduceRefused(mark, event, now);
     case 'unjudged':
@@ -178,13 +218,17 @@ function reduceMark(mark: CredentialMark, event: CredentialEvent, now: number): 
   }
 }
 
-function reduceAccepted(mark: CredentialMark, startedAt: number, now: number): CredentialMark {
+type Accepted = Extract<CredentialEvent, { kind: 'accepted' }>;
+
+function reduceAccepted(mark: CredentialMark, { scope, startedAt }: Accepted, now: number): CredentialMark {
   const standing = credentialStanding(mark);
-  if (standing === 'good' && now - mark.provenAt < PROVEN_AGAIN_MS) return mark;
+  const isExcused = mark.excused.includes(scope);
+  if (standing === 'good' && !isExcused && now - mark.provenAt < PROVEN_AGAIN_MS) return mark;
   // Sent before it was refused: that tells nothing about the time since.
   if ((standing === 'refused' || standing === 'suspect') && startedAt < mark.changedAt) return mark;
+  const alone = [...new Set([...mark.excused, ...mark.refusedBy])].filter((each) => each !== scope);
   const clean = { refusedBy: [], refusedAt: 0, code: '', refusals: 0, probeAt: 0 };
-  return { ...mark, ...clean, provenAt: now, changedAt: now };
+  return { ...mark, ...clean, excused: alone.slice(-MOST_EXCUSED), provenAt: now, changedAt: now };
 }
 
 type Refused = Extract<CredentialEvent, { kind: 'refused' }>;
@@ -194,13 +238,14 @@ function reduceRefused(mark: CredentialMark, event: Refused, now: number): Crede
   const isClean = mark.refusedBy.length === 0;
   // Sent before it was accepted, or a fellow of the requests that made it refused.
   if (startedAt < (isClean ? mark.provenAt : mark.refusedAt)) return mark;
+  if (mark.refusedAt === 0 && mark.excused.includes(scope)) return mark;
   const refusedBy = [...new Set([...mark.refusedBy, scope])].slice(
     0,
     Math.max(needed, mark.refusedBy.length),
   );
   const refused = { ...mark, refusedBy, code, changedAt: now };
   if (mark.refusedAt === 0 && refusedBy.length < needed) {
-    // Not known to work either: the next one waits a little and is another tenant's, if there is one.
+    // Not known to work either: another tenant may say at once.
     return mark.provenAt === 0 ? { ...refused, probeAt: now } : refused;
   }
   const refusals = isYoung(mark, now) ? 1 : mark.refusals + 1;
@@ -223,39 +268,57 @@ export function probeNow(marks: Marks, now: number): Marks {
     : marks;
 }
 
-/** Notes what a client has at hand, so that the fleet knows since when; the same object where it knows already. */
+/** Notes what a client has at hand, for those that have not; the same object where that is known already. */
 export function seeCredentials(marks: Marks, fingerprints: readonly string[], now: number): Marks {
-  const unknown = fingerprints.filter((each) => marks.every(({ fingerprint }) => fingerprint !== each));
-  return unknown.length === 0
-    ? marks
-    : unknown.reduce((all, fingerprint) => replace(all, newMark(fingerprint, now)), marks);
+  const isKnown = (each: string): boolean =>
+    marks.some(({ fingerprint, seenAt }) => fingerprint === each && now - seenAt < SEEN_AGAIN_MS);
+  return fingerprints
+    .filter((each) => !isKnown(each))
+    .reduce((all, each) => {
+      const known = all.find(({ fingerprint }) => fingerprint === each);
+      return replace(all, known === undefined ? newMark(each, now) : { ...known, seenAt: now });
+    }, marks);
 }
 
 function replace(marks: Marks, mark: CredentialMark): Marks {
   const others = marks.filter(({ fingerprint }) => fingerprint !== mark.fingerprint);
-  return [...others.toSorted((a, b) => a.changedAt - b.changedAt).slice(1 - MOST_MARKS), mark];
+  return [...others.toSorted((a, b) => a.seenAt - b.seenAt).slice(1 - MOST_MARKS), mark];
 }
 
 /** The marks without the moments that cannot be, since they are of a clock that has gone back. */
 export function marksAsOf(marks: Marks, now: number): Marks {
   const past = (at: number): number => (at > now + LATE_MS ? now : at);
-  const isAhead = ({ firstSeenAt, provenAt, changedAt, probeAt }: CredentialMark): boolean =>
-    Math.max(firstSeenAt, provenAt, changedAt) > now + LATE_MS || probeAt > now + COOL_DOWN_LONGEST_MS;
+  const isAhead = ({ firstSeenAt, seenAt, provenAt, changedAt, probeAt }: CredentialMark): boolean =>
+    Math.max(firstSeenAt, seenAt, provenAt, changedAt) > now + LATE_MS ||
+    probeAt > now + COOL_DOWN_LONGEST_MS;
   if (!marks.some(isAhead)) return marks;
   return marks.map((mark) => ({
     ...mark,
-    ...{ firstSeenAt: past(mark.firstSeenAt), provenAt: past(mark.provenAt) },
+    ...{ firstSeenAt: past(mark.firstSeenAt), seenAt: past(mark.seenAt), provenAt: past(mark.provenAt) },
     ...{ refusedAt: past(mark.refusedAt), changedAt: past(mark.changedAt) },
     probeAt: mark.probeAt > now + COOL_DOWN_LONGEST_MS ? 0 : mark.probeAt,
   }));
 }
 
-/**
- * Whether an event has brought a client back whose credentials at hand were refused: its targets need not wait for the
- * end of a cool-down. What waits for a new credential looks again in a moment and by itself.
- */
-export function isRecovery(before: Marks, after: Marks, atHand: readonly string[]): boolean {
-  const own = (marks: Marks): Marks => marks.filter(({ fingerprint }) => atHand.includes(fingerprint));
-  const wasRefused = own(before).some(({ refusedAt }) => refusedAt > 0) && !own(before).some(isGood);
-  return wasRefused && own(after).some(isGood);
+/** A client has a good credential and had none: what waited need not wait any longer. */
+export interface Recovery {
+  /** What is due within this time may have waited for it, ms. */
+  readonly withinMs: number;
+  /** Who refuses the credential all the same. */
+  readonly excused: readonly string[];
 }
+
+/** Whether an event has brought a client back, as far as a process with these credentials can tell. */
+export function recoveryOf(before: Marks, after: Marks, atHand: readonly string[]): Recovery | undefined {
+  const own = (marks: Marks): Marks => marks.filter(({ fingerprint }) => atHand.includes(fingerprint));
+  const good = own(after).filter(isGood);
+  if (good.length === 0 || own(before).some(isGood)) return undefined;
+  const wasRefused = own(before).some(({ refusedAt }) => refusedAt > 0);
+  return {
+    withinMs: HELD_SPREAD_MS + (wasRefused ? COOL_DOWN_LONGEST_MS : PROOF_MS),
+    excused: good.flatMap(({ excused }) => excused),
+  };
+}
+
+/** Should a client's waking be lost, not all of what has waited looks again at once. */
+export const HELD_SPREAD_MS = 10_000;

@@ -1,5 +1,5 @@
 import { isClaim } from './claim.ts';
-import type { Hold } from './credential.ts';
+import { HELD_SPREAD_MS, type Hold } from './credential.ts';
 import { formatDuration } from './duration.ts';
 import { nextAllowedAt } from './guard.ts';
 import { plannedRequests, refreshWindow, type Span } from './plan.ts';
@@ -56,9 +56,6 @@ function reasonToRefresh(state: TargetState, policy: TargetPolicy, now: number):
 
 /** How soon a target that is wanted is looked at again while an older attempt is running. */
 const WANTED_LOOK_MS = 250;
-
-/** What waits for a credential is woken when one works; should that be lost, not all of it looks again at once. */
-const HELD_SPREAD_MS = 10_000;
 
 function obstacle(
   state: TargetState,

@@ -94,9 +94,10 @@ function classifyNetwork(code: string): FailureNote {
   return { kind: refusesClientCertificate(code) ? 'credential' : 'transient', code: `network ${code}` };
 }
 
-/** RFC 6749 section 5.2: 401 means that client authentication failed, which Keycloak calls unauthorized_client. */
+/** RFC 6749 section 5.2: 401 means that client authentication failed, whatever Keycloak and Auth0 call it. */
 function oauthKind(known: CodeEntry, error: string | undefined, status: number): FailureKind {
-  return status === 401 && error === 'unauthorized_client' ? 'credential' : known.kind;
+  const isAuthentication = error === 'unauthorized_client' || error === 'access_denied';
+  return status === 401 && isAuthentication ? 'credential' : known.kind;
 }
 
 const isPlausibleNumber = (code: number): boolean => Number.isInteger(code) && code > 0 && code < 100_000_000;

@@ -57,6 +57,12 @@ export function signedAssertion(
   };
 }
 
+/**
+ * Assertions are dated back by so much. Clocks are known to about 2 s, and some servers allow for nothing: neither for
+ * one that is "not yet valid", nor for an end that is a second later than they take.
+ */
+const DATED_BACK_MS = 5000;
+
 /** The claims of RFC 7523 section 3. Configured ones are signed beside them and override none. */
 export function assertionClaims(
   { audience, issuer, subject, scope }: AssertionSubject,
@@ -64,14 +70,15 @@ export function assertionClaims(
   now: number,
   id: string,
 ): JWTPayload {
-  const iat = Math.floor(now / 1000);
+  const from = now - DATED_BACK_MS;
+  const iat = Math.floor(from / 1000);
   return {
     ...claims,
     aud: audience,
     iss: issuer,
     ...(subject === undefined ? {} : { sub: subject }),
     ...(scope === undefined ? {} : { scope }),
-    exp: Math.floor((now + lifetimeMs) / 1000),
+    exp: Math.floor((from + lifetimeMs) / 1000),
     ...(claimsMode === 'replace' ? {} : { jti: id, nbf: iat, iat }),
   };
 }

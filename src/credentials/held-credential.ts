@@ -52,7 +52,7 @@ export class HeldCredential {
   #next: Version | undefined;
   #failure: Trouble | undefined;
   #stamp: Stamp | undefined;
-  #readAgainAt = 0;
+  #readAt = 0;
   #first: Promise<void> | undefined;
 
   constructor(client: Client, credential: Credential, surroundings: Surroundings) {
@@ -77,11 +77,16 @@ export class HeldCredential {
     // Taken before the files are read: what changes meanwhile is seen the next time.
     const stamp = await stampOf(this.#files);
     const isSame = this.#stamp?.value === stamp.value && !this.#stamp.young;
-    if (isSame && this.#surroundings.clock() < this.#readAgainAt) return;
+    if (isSame && !this.#isDue()) return;
     this.#failure = await this.#read();
     this.#stamp = stamp;
-    const againInMs = this.#failure ? FAILED_AGAIN_MS : this.#readAgainMs;
-    this.#readAgainAt = this.#surroundings.clock() + againInMs;
+    this.#readAt = this.#surroundings.clock();
+  }
+
+  /** A clock that was set back must not put the next look off. */
+  #isDue(): boolean {
+    const age = this.#surroundings.clock() - this.#readAt;
+    return age < 0 || age >= (this.#failure ? FAILED_AGAIN_MS : this.#readAgainMs);
   }
 
   /** What it is good for at `now`. */

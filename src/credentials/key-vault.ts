@@ -40,7 +40,7 @@ export class KeyVault {
 function parseUrl(url: string): Place {
   const { origin, pathname } = URL.parse(url) ?? { origin: '', pathname: '' };
   const [, name, version] =
-    /^\/(?:secrets|certificates)\/([0-9A-Za-z-]+)(?:\/([0-9a-f]+))?\/?$/.exec(pathname) ?? [];
+    /^\/(?:secrets|certificates)\/([0-9A-Za-z-]+)(?:\/([0-9A-Za-z]+))?\/?$/.exec(pathname) ?? [];
   if (name !== undefined) return { vaultUrl: origin, name, version };
   const expected = 'https://<vault>/secrets/<name> or https://<vault>/certificates/<name>';
   throw new CredentialError('key vault unavailable', `expected ${expected}`);
@@ -52,17 +52,19 @@ async function getSecret(
   version: string | undefined,
 ): Promise<string | undefined> {
   const abortSignal = AbortSignal.timeout(TIMEOUT_MS);
+  const options = { ...(version === undefined ? {} : { version }), abortSignal };
   try {
-    const found = await reader.getSecret(name, {
-      ...(version === undefined ? {} : { version }),
-      abortSignal,
-    });
+    const found = await Promise.race([reader.getSecret(name, options), aborted(abortSignal)]);
     return found.value;
   } catch (error) {
     if (abortSignal.aborted) throw unavailable(`gave no answer within ${TIMEOUT_MS / 1000} s`);
     throw unavailable(explain(error));
   }
 }
+
+/** Rejects with the signal: not all that an SDK does before it asks the vault heeds it. */
+const aborted = (signal: AbortSignal): Promise<never> =>
+  new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
 
 const unavailable = (what: string): CredentialError =>
   new CredentialError('key vault unavailable', `the key vault ${what}`);

@@ -10,7 +10,8 @@ export interface KeyMaterial {
   readonly kid?: string | undefined;
 }
 
-const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----[\s\S]*?-----END \1-----/g;
+/** Ends at the next dashes, whatever they are: looking further from every beginning would take minutes for a large file. */
+const BLOCK = /-----BEGIN ([A-Z0-9 ]+)-----(?:(?!-----)[\s\S])*?-----END \1-----/g;
 const BEGIN = /-----BEGIN [A-Z0-9 ]+-----/g;
 const CERTIFICATE = /^(?:X509 |TRUSTED )?CERTIFICATE$/;
 const PRIVATE_KEY = /^(?:[A-Z0-9]+ )?PRIVATE KEY$/;

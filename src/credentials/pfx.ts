@@ -16,7 +16,12 @@ type Forge = typeof import('node-forge');
  */
 export async function readPfx(der: Buffer, passphrase: Secret | undefined): Promise<KeyMaterial> {
   const { default: forge } = await import('node-forge');
-  const bags = open(forge, parse(forge, der), passphrase).safeContents.flatMap(({ safeBags }) => safeBags);
+  const pfx = parse(forge, der);
+  if (roundsOf(forge, pfx) > ROUNDS_AT_MOST) {
+    const detail = `expected a PFX with at most ${ROUNDS_AT_MOST} rounds of key derivation in all, and it has more`;
+    throw new CredentialError('credential unreadable', detail);
+  }
+  const bags = open(forge, pfx, passphrase).safeContents.flatMap(({ safeBags }) => safeBags);
   const { keyBag, pkcs8ShroudedKeyBag, certBag } = forge.pki.oids;
   return {
     keys: bags
@@ -31,6 +36,35 @@ function parse(forge: Forge, der: Buffer): asn1.Asn1 {
     return forge.asn1.fromDer(forge.util.createBuffer(der.toString('binary')), true);
   } catch {
     throw new CredentialError('credential unreadable', 'it is no whole PFX: it may be half-written');
+  }
+}
+
+/** forge computes about 100 in a millisecond, and nothing else runs meanwhile. Most tools write 2,000 to 10,000 for each part. */
+const ROUNDS_AT_MOST = 300_000;
+
+/**
+ * How often the passphrase is to be hashed, all parts together: a number that follows a salt is that, in MacData
+ * (RFC 7292 section 4) as in the parameters of PBKDF2 and of the older ciphers. What is encrypted itself is not seen.
+ */
+function roundsOf(forge: Forge, { value, type, constructed }: asn1.Asn1): number {
+  const { OCTETSTRING, INTEGER } = forge.asn1.Type;
+  if (typeof value === 'string') {
+    const inner = type === OCTETSTRING && !constructed ? tryParse(forge, value) : undefined;
+    return inner ? roundsOf(forge, inner) : 0;
+  }
+  const counts = value.map((part, index) =>
+    part.type === INTEGER && value[index - 1]?.type === OCTETSTRING && typeof part.value === 'string'
+      ? Number(`0x${Buffer.from(part.value, 'binary').toString('hex')}`)
+      : roundsOf(forge, part),
+  );
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+function tryParse(forge: Forge, der: string): asn1.Asn1 | undefined {
+  try {
+    return forge.asn1.fromDer(der, true);
+  } catch {
+    return undefined;
   }
 }
 

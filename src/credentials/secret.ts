@@ -34,7 +34,10 @@ function basic(clientId: string, secret: Secret): string {
   return `Basic ${Buffer.from(pair).toString('base64')}`;
 }
 
-/** One value as `application/x-www-form-urlencoded` has it: a space is `+`. */
+/**
+ * One value as `application/x-www-form-urlencoded` has it: a space is `+`. Every decoder takes `~` as it is, which many
+ * secrets hold; servers that do not decode at all take it in no other way.
+ */
 function formEncode(value: string): string {
-  return new URLSearchParams([['', value]]).toString().slice(1);
+  return new URLSearchParams([['', value]]).toString().slice(1).replaceAll('%7E', '~');
 }

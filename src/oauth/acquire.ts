@@ -1,4 +1,4 @@
-import type { Target } from '../core/client.ts';
+import type { Grant, Target } from '../core/client.ts';
 import { classify, type Failure } from '../core/failure.ts';
 import type { ClientTls, Exchange, TokenEndpoint } from './endpoint.ts';
 import { unsent } from './in-flight.ts';
@@ -98,23 +98,34 @@ function readAnswer(
   target: Target,
   { now }: AcquireOptions,
 ): Outcome {
-  const outcome = readTokenResponse(answer, now, target.client.assumeLifetimeMs);
-  if (!outcome.ok) return outcome;
+  const { grant, assumeLifetimeMs } = target.client;
+  const outcome = readTokenResponse(answer, now, assumeLifetimeMs);
+  if (!outcome.ok) return { ok: false, failure: judgeByGrant(outcome.failure, grant) };
   const check = checkToken(outcome.accessToken, target, dateOf(answer.headers) ?? Date.now());
   if (check.problem === undefined) return { ...outcome, digest: check.digest, tenantId: check.tenantId };
   const { problem } = check;
   return { ok: false, failure: classify({ answeredBy: 'server', status: answer.status, problem }) };
 }
 
-/** So much more than the skew that an assertion was signed for, and it was outside its validity. */
-const MISTIMED_BY_MS = 30_000;
+/** Where the assertion is the grant, one that is refused is an invalid grant and no invalid client (RFC 7523 section 3.1). */
+function judgeByGrant(failure: Failure, { kind }: Grant): Failure {
+  return kind === 'jwt_bearer' && failure.code === 'invalid_grant'
+    ? { ...failure, kind: 'credential' }
+    : failure;
+}
+
+/**
+ * So much more than the skew that an assertion was signed for, and it may have been outside its validity, where a server
+ * allows for little. Less could be a slow answer, of which nobody knows when in that time it was dated.
+ */
+const MISTIMED_BY_MS = 10_000;
 
 /** Whether an assertion may have been refused for its time alone: Entra says so, of others the clocks tell. */
 function isMistimed({ kind, code }: Failure, seenSkewMs: number | undefined, signedSkewMs: number): boolean {
   if (code === 'AADSTS700024') return true;
-  // invalid_grant where the assertion is the grant (RFC 7523 section 3.1).
-  const isRefused = kind === 'credential' || code === 'invalid_grant';
-  return isRefused && seenSkewMs !== undefined && Math.abs(seenSkewMs - signedSkewMs) > MISTIMED_BY_MS;
+  return (
+    kind === 'credential' && seenSkewMs !== undefined && Math.abs(seenSkewMs - signedSkewMs) > MISTIMED_BY_MS
+  );
 }
 
 /**

@@ -1,5 +1,6 @@
 import { backoffMs } from '../core/backoff.ts';
 import type { Target } from '../core/client.ts';
+import type { Hold } from '../core/credential.ts';
 import type { Refresh } from '../core/decide.ts';
 import { classify, type Failure } from '../core/failure.ts';
 import type { Gate } from '../core/gate.ts';
@@ -52,7 +53,7 @@ export async function attemptRefresh(begun: Begun, plan: Plan, deps: AttemptDepe
     const failure = classify({ answeredBy: 'unsent', problem: begun.chosen.problem });
     return { ...base, ...(await noteFailure(begun, failure, plan, deps)) };
   }
-  const { acquired, sentAt, requests } = await acquireToken(begun, begun.chosen, deps);
+  const { acquired, chosen, hold, sentAt, requests } = await acquireToken(begun, begun.chosen, deps);
   if (acquired === undefined) {
     // Stopped between its begin and now: nothing is counted, nothing has failed, and the end of its claim offers it again.
     await uncount(begun, deps);
@@ -65,8 +66,11 @@ export async function attemptRefresh(begun: Begun, plan: Plan, deps: AttemptDepe
   const sent = { ...base, requests, requestId: acquired.requestId };
   if (requests === 0) await uncount(begun, deps);
   const wrong = acquired.ok ? findOtherTenant(begun, acquired) : acquired.failure;
-  if (!acquired.ok || wrong !== undefined)
-    return { ...sent, ...(await concludeFailure(begun, wrong as Failure, sentAt, plan, deps)) };
+  if (!acquired.ok || wrong !== undefined) {
+    // A token of another tenant is also one that the credential was accepted for.
+    if (acquired.ok) await deps.credentials.report(begun.target, chosen, acquired, sentAt);
+    return { ...sent, ...(await concludeFailure(begun, wrong as Failure, sentAt, plan, deps, hold)) };
+  }
   const token: Token = {
     ...{ accessToken: acquired.accessToken, tokenType: acquired.tokenType, digest: acquired.digest },
     issuedAt: sentAt,
@@ -74,11 +78,24 @@ export async function attemptRefresh(begun: Begun, plan: Plan, deps: AttemptDepe
     generation: begun.generation,
     tenantId: GUID.test(begun.target.tenant) ? '' : (acquired.tenantId ?? ''),
   };
-  return { ...sent, ...(await concludeToken(begun, token, plan, deps)) };
+  const conclusion = await concludeToken(begun, token, plan, deps);
+  // Not before the token is safe: it is what counts, whatever becomes of the mark.
+  await deps.credentials.report(begun.target, chosen, acquired, sentAt);
+  return { ...sent, ...conclusion };
 }
 
 const uncount = ({ target, generation, state, now }: Begun, { states }: AttemptDependencies): Promise<void> =>
   states.release(target.id, generation, state.attempted, now);
+
+/** What the requests of an attempt came to; `acquired` is of the last one. */
+interface Attempted {
+  readonly acquired: Acquired | undefined;
+  readonly chosen: ChosenCredential;
+  /** Another credential is there and may be used in a moment. */
+  readonly hold?: Hold | undefined;
+  readonly sentAt: number;
+  readonly requests: number;
+}
 
 /**
  * Sends requests, each counted before, until a token comes or the trouble is not the credential: once more where the
@@ -88,28 +105,30 @@ async function acquireToken(
   { target, state, generation, now, deadline }: Begun,
   first: ChosenCredential,
   { acquire, credentials, states, memory, elapsed }: AttemptDependencies,
-): Promise<{ acquired: Acquired | undefined; sentAt: number; requests: number }> {
-  let result = { acquired: undefined as Acquired | undefined, sentAt: now, requests: 0 };
+): Promise<Attempted> {
+  let result: Attempted = { acquired: undefined, chosen: first, sentAt: now, requests: 0 };
   const tried = new Set<string>();
   let signAgain = false;
   for (let chosen: Chosen = first; chosen.act === 'use'; ) {
     const sentAt = result.requests === 0 ? now : await states.countRequest(target, generation);
     const timeoutMs = Math.floor(deadline - elapsed());
     if (sentAt === undefined || timeoutMs < 1) {
-      if (result.requests > 0) await credentials.giveUp(target, chosen);
+      await credentials.giveUp(target, chosen);
       break;
     }
-    memory.rememberRequests(target.id, [sentAt], target.identical.windowMs, sentAt);
     const options = { timeoutMs, now: sentAt, claims: state.claims || undefined, signAgain };
     const acquired = await acquire.request(target, chosen.fingerprint, options);
     const isSent = acquired.ok || acquired.failure.answeredBy !== 'unsent';
-    result = { acquired, sentAt, requests: result.requests + (isSent ? 1 : 0) };
+    if (isSent) memory.rememberRequests(target.id, [sentAt], target.identical.windowMs, sentAt);
+    result = { acquired, chosen, sentAt, requests: result.requests + (isSent ? 1 : 0) };
     signAgain = !acquired.ok && acquired.signAgain && !signAgain;
     if (signAgain) continue;
+    if (acquired.ok) break;
     await credentials.report(target, chosen, acquired, sentAt);
-    if (acquired.ok || (isSent && acquired.failure.kind !== 'credential')) break;
+    if (isSent && acquired.failure.kind !== 'credential') break;
     tried.add(chosen.fingerprint);
     chosen = await credentials.chooseNext(target, tried);
+    if (chosen.act === 'hold') result = { ...result, hold: chosen.hold };
   }
   return result;
 }
@@ -160,6 +179,8 @@ async function concludeToken(
   return { outcome: 'refreshed', expiresAt: token.expiresAt, nextAt, lifeLeft, repeated };
 }
 
+const NEXT_SOON_MS = 200;
+
 /** A server that keeps its tokens gives a new one near the end of the old: asking as often as otherwise is in vain. */
 const REPEATED_WINDOW: RefreshWindow = { earliest: 0.5, latest: 0.9 };
 
@@ -169,9 +190,10 @@ async function concludeFailure(
   sentAt: number,
   plan: Plan,
   deps: AttemptDependencies,
+  hold?: Hold,
 ): Promise<Conclusion> {
   await reportToGates(begun, failure, sentAt, deps);
-  return noteFailure(begun, failure, plan, deps);
+  return noteFailure(begun, failure, plan, deps, hold);
 }
 
 async function noteFailure(
@@ -179,13 +201,17 @@ async function noteFailure(
   failure: Failure,
   plan: Plan,
   deps: AttemptDependencies,
+  hold?: Hold,
 ): Promise<Conclusion> {
   const { kind, retryAfterMs } = failure;
   const retryInMs = backoffMs(
     { kind, retryAfterMs, failures: state.failures + 1, lifeLeftMs: state.expiresAt - now },
     deps.draw(),
   );
-  const retryAt = await deps.states.fail(target.id, generation, failure, retryInMs);
+  // The next credential is being proved: its turn comes when that is over, whatever this one has come to.
+  const againInMs =
+    hold === undefined ? retryInMs : Math.min(retryInMs, Math.max(NEXT_SOON_MS, hold.until - now));
+  const retryAt = await deps.states.fail(target.id, generation, failure, againInMs);
   if (retryAt === undefined) return { outcome: 'superseded', failure };
   return { outcome: 'failed', failure, nextAt: await plan({ from: retryAt, to: retryAt }) };
 }

@@ -6,9 +6,10 @@ import {
   claimProbe,
   credentialHold,
   type Hold,
-  isRecovery,
   type Marks,
   probeNow,
+  type Recovery,
+  recoveryOf,
   reduceMarks,
   seeCredentials,
 } from '../core/credential.ts';
@@ -19,8 +20,10 @@ import type { Acquired, AcquirePort, CredentialAtHand, MarksPort } from './ports
 export interface CredentialDependencies {
   readonly marks: MarksPort;
   readonly acquire: Pick<AcquirePort, 'atHand'>;
-  /** A client has a good credential again, after it had none. */
-  readonly recovered: (client: string) => void;
+  /** A client has a good credential, after it had none. */
+  readonly recovered: (client: string, recovery: Recovery) => void;
+  /** How many tenants a client has now; where its endpoint has none, targets. */
+  readonly scopes: (client: Client) => number;
 }
 
 /** What an attempt goes on with. */
@@ -74,14 +77,14 @@ export class Credentials {
     if (claimed.after !== claimed.before) return withMarks(choice, claimed.after);
     // Another attempt was faster: what is left is what may be used without a probe.
     const second = chooseCredential({ ...input, marks: claimed.after, now: claimed.now });
-    return second.act === 'use' && second.probe
-      ? { act: 'hold', hold: { until: claimed.now, why: 'another attempt tries a credential' } }
-      : withMarks(second, claimed.after);
+    // Still a probe: a newer daemon keeps the marks, and what is known of credentials is its affair.
+    return withMarks(second.act === 'use' ? { ...second, probe: false } : second, claimed.after);
   }
 
   /** Takes up what a request told about its credential. */
   async report(target: Target, chosen: ChosenCredential, acquired: Acquired, sentAt: number): Promise<void> {
-    const event = eventOf(target, chosen, acquired, sentAt);
+    const needed = Math.max(1, Math.min(2, this.#deps.scopes(target.client)));
+    const event = eventOf(target, chosen, acquired, sentAt, needed);
     if (event === undefined || reduceMarks(chosen.marks, event, sentAt) === chosen.marks) return;
     await this.#change(target.client, (marks, now) => reduceMarks(marks, event, now));
   }
@@ -111,7 +114,8 @@ export class Credentials {
     const { before, after } = await this.#deps.marks.change(client.name, reduce);
     if (before === after) return;
     const atHand = fingerprintsOf(await this.#deps.acquire.atHand(client));
-    if (isRecovery(before, after, atHand)) this.#deps.recovered(client.name);
+    const recovery = recoveryOf(before, after, atHand);
+    if (recovery !== undefined) this.#deps.recovered(client.name, recovery);
   }
 }
 
@@ -129,8 +133,9 @@ function eventOf(
   { fingerprint, probe }: ChosenCredential,
   acquired: Acquired,
   startedAt: number,
+  needed: number,
 ): CredentialEvent | undefined {
-  if (acquired.ok) return { kind: 'accepted', fingerprint, startedAt };
+  if (acquired.ok) return { kind: 'accepted', fingerprint, startedAt, scope: scopeOf(target) };
   const { kind, answeredBy } = acquired.failure;
   if (kind !== 'credential' || answeredBy === 'unsent')
     return probe ? { kind: 'unjudged', fingerprint } : undefined;
@@ -138,12 +143,9 @@ function eventOf(
   return {
     ...{ kind: 'refused', fingerprint, startedAt, code },
     scope: scopeOf(target),
-    needed: Math.max(1, Math.min(2, scopesOf(target.client))),
+    needed,
   };
 }
 
 /** Where an endpoint has no tenants, its targets stand for them. */
 const scopeOf = ({ id, tenant }: Target): string => (tenant === NO_TENANT ? id : tenant);
-
-const scopesOf = ({ tenants, resources }: Client): number =>
-  tenants.includes(NO_TENANT) ? resources.length : tenants.length;

@@ -40,8 +40,12 @@ const QUEUE_SECONDS = 2;
 const MOST_QUEUED = 2000;
 /** What is paused is looked at again: the pause may have been shortened or ended without this process hearing of it. */
 export const PAUSED_LOOK_MS = 30_000;
-/** A target that this process does not know is left to one that does. */
-const UNKNOWN_AGAIN_MS = 5000;
+/**
+ * A target that this process does not know is left to one that does: soon, since that is so while a configuration is
+ * rolled out, and in a while, since it may be one that waits for its removal.
+ */
+const UNKNOWN_SOON_MS = 500;
+const UNKNOWN_LATE_MS = 5000;
 
 /** Moves what is due to ready and claims from ready, for one host. Any number run side by side. */
 export class Dispatcher {
@@ -94,7 +98,8 @@ export class Dispatcher {
   #fileOne({ target, dueAt }: Due, state: TargetState, hold: Hold | undefined, now: number): Filed {
     const waitUntil = (at: number): Filed => ({ target, seen: dueAt, as: 'wait', score: Math.floor(at) });
     const policy = this.#deps.catalogue().get(target);
-    if (policy === undefined) return waitUntil(now + UNKNOWN_AGAIN_MS);
+    if (policy === undefined)
+      return waitUntil(now + UNKNOWN_SOON_MS + this.#deps.draw() * (UNKNOWN_LATE_MS - UNKNOWN_SOON_MS));
     const pausedUntil = this.#deps.pausedUntil(target);
     if (pausedUntil !== undefined && pausedUntil > now)
       return waitUntil(Math.min(pausedUntil, now + PAUSED_LOOK_MS));

@@ -1,4 +1,4 @@
-import type { Target } from '../core/client.ts';
+import type { Client, Target } from '../core/client.ts';
 import { decide } from '../core/decide.ts';
 import type { Due } from '../core/filing.ts';
 import { candidates } from '../core/plan.ts';
@@ -15,6 +15,8 @@ export interface EnlistDependencies {
   /** Monotonic ms. */
   readonly elapsed: () => number;
   readonly sleep: (ms: number) => Promise<void>;
+  /** Told after each chunk, since all of them may take minutes: the process is well. */
+  readonly alive?: () => void;
 }
 
 export interface EnlistOptions {
@@ -56,6 +58,7 @@ export async function enlist(options: EnlistOptions, deps: EnlistDependencies): 
     waiting.set(target.host, targets);
     if (targets.push(target) < CHUNK) continue;
     await flush(target.host, targets.splice(0));
+    deps.alive?.();
     // While refreshes are running, half of the time is left to them.
     if (options.before !== undefined) await deps.sleep(deps.elapsed() - startedAt);
     startedAt = deps.elapsed();
@@ -138,9 +141,25 @@ function reasonToWant(
     if (earlier !== undefined && earlier.fingerprint !== target.fingerprint) return CHANGED;
   }
   const kind = state.failure?.kind;
-  return retryParked && isManaged && (kind === 'credential' || kind === 'configuration')
+  const isParked = kind === 'credential' || kind === 'configuration';
+  return retryParked && isManaged && isParked && isChanged(before?.get(target.id)?.client, target.client)
     ? 'tried again after a start or a change of the configuration'
     : undefined;
 }
 
 const CHANGED = 'its configuration has changed';
+
+/** Whether a client is another one than before, but for its tenants; without a before, as at a start, it is. */
+function isChanged(before: Client | undefined, now: Client): boolean {
+  if (before === undefined) return true;
+  if (before === now) return false;
+  const known = comparisons.get(now);
+  if (known?.before === before) return known.changed;
+  const changed = withoutTenants(before) !== withoutTenants(now);
+  comparisons.set(now, { before, changed });
+  return changed;
+}
+
+const comparisons = new WeakMap<Client, { readonly before: Client; readonly changed: boolean }>();
+
+const withoutTenants = (client: Client): string => JSON.stringify({ ...client, tenants: [] });

@@ -215,6 +215,8 @@ export class Member {
       (client) => configuration.isConfirmed(client),
     );
     if (removals.awaitingConfirmation.size > 0) this.#removeAtBeat = this.#beats + REMOVE_AGAIN_AFTER_BEATS;
+    // Redis manages nothing else any more: what was dropped must not come back with the next change.
+    else if (this.#allAgree()) configuration.settle();
     events.removals(removals);
   }
 

@@ -84,6 +84,8 @@ export interface CataloguePort {
   /** Of one client, or of all. */
   ids(client?: string): Iterable<TargetId>;
   hosts(): ReadonlyMap<string, { readonly perHost: Rate }>;
+  /** How many tenants of a client there are; where its endpoint has none, targets. */
+  scopes(client: string): number;
   readonly size: number;
   readonly hash: string;
 }

@@ -1,6 +1,6 @@
 import { attemptTiming, isClaim } from '../core/claim.ts';
 import type { Target } from '../core/client.ts';
-import type { Hold } from '../core/credential.ts';
+import { HELD_SPREAD_MS, type Hold } from '../core/credential.ts';
 import { type Decision, decide } from '../core/decide.ts';
 import { nextAllowedAt } from '../core/guard.ts';
 import { candidates, type Span, slotWidthMs } from '../core/plan.ts';
@@ -19,6 +19,10 @@ export interface RefreshDependencies extends AttemptDependencies {
 
 /** A target is offered again after this when this process has no slot left for its host. */
 const NO_SLOT_AGAIN_MS = 500;
+/** What is held for longer comes back spread out. */
+const SHORT_HOLD_MS = 1000;
+/** Time for another worker to be the next. */
+const NOT_MINE_AGAIN_MS = 200;
 /** A newer daemon's state is looked at again after this, in case that daemon has gone. */
 const NEWER_STATE_AGAIN_MS = 600_000;
 
@@ -47,19 +51,27 @@ export class RefreshTarget {
   async #enter(id: TargetId, jobId: string, startedAt: number): Promise<Closing> {
     const { bulkhead, catalogue } = this.#deps;
     const target = catalogue().get(id);
-    if (target === undefined) {
-      return {
-        outcome: 'given back',
-        reason: 'not configured here',
-        why: 'the end of its claim offers it to another process',
-      };
-    }
+    if (target === undefined) return this.#unknown(id);
     if (!bulkhead.enter(target.host)) return this.#withoutSlot(target);
     try {
       return await this.#gather(target, jobId, startedAt);
     } finally {
       bulkhead.leave(target.host);
     }
+  }
+
+  /** Another process knows it, as while a configuration is rolled out: it has its turn at once. */
+  async #unknown(id: TargetId): Promise<Closing> {
+    const { indexes, clock } = this.#deps;
+    const closing = { outcome: 'given back', reason: 'not configured here' } as const;
+    for (const host of await indexes.hosts()) {
+      const [until] = await indexes.dueAt(host, [id]);
+      if (until === undefined || !isClaim(until, await clock.now())) continue;
+      // The pace of that host is not known here either, and keeps its place.
+      await indexes.giveBack(host, id, until, { count: 1, windowMs: 0 }, NOT_MINE_AGAIN_MS);
+      return { ...closing, why: 'it is offered again, to a process that knows it' };
+    }
+    return { ...closing, why: 'nothing manages it' };
   }
 
   async #withoutSlot(target: Target): Promise<Closing> {
@@ -96,13 +108,15 @@ export class RefreshTarget {
     if (chosen.act === 'hold') return this.#withoutCredential({ target, until }, chosen.hold, now);
     const deadline = startedAt + timing.timeoutMs;
     const closing = await this.#begin({ target, until }, { hostGate, chosen, deadline }, timing.leaseMs);
-    const isUnsent = closing.requests === undefined || closing.requests === 0;
-    if (chosen.act === 'use' && isUnsent) await this.#deps.credentials.giveUp(target, chosen);
+    // It was not begun, so nothing was tried.
+    if (chosen.act === 'use' && closing.requests === undefined)
+      await this.#deps.credentials.giveUp(target, chosen);
     return closing;
   }
 
   async #withoutCredential(claimed: Claimed, hold: Hold, now: number): Promise<Closing> {
-    await this.#giveBack(claimed, Math.max(1, hold.until - now));
+    const spreadMs = hold.until - now > SHORT_HOLD_MS ? HELD_SPREAD_MS * this.#deps.draw() : 0;
+    await this.#giveBack(claimed, Math.max(1, hold.until - now) + spreadMs);
     return { outcome: 'given back', reason: 'credential', why: hold.why, nextAt: hold.until };
   }
 

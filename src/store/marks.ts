@@ -40,9 +40,15 @@ export class Marks {
         this.#redis.mget(key),
       ]);
       const now = Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
-      const before = marksAsOf(decodeMarks(stored ?? ''), now);
+      if (typeof stored === 'string' && readJson(stored) === undefined) {
+        // Not ours, and perhaps not even text that could be compared.
+        await this.#redis.del(key);
+        continue;
+      }
+      const kept = decodeMarks(stored ?? '');
+      const before = marksAsOf(kept, now);
       const after = reduce(before, now);
-      if (after === before || versionOf(stored ?? '') > VERSION) return { before, after: before, now };
+      if (after === kept || versionOf(stored ?? '') > VERSION) return { before, after: before, now };
       const args = [stored ?? '', encodeMarks(after), FORGET_MS];
       const [changed] = await CHANGE.run(this.#redis, [key], args);
       if (changed === 1) return { before, after, now };
@@ -52,18 +58,20 @@ export class Marks {
 
 const encodeMarks = (marks: CredentialMarks): string => JSON.stringify({ v: VERSION, marks });
 
-/** The text that was decoded last: within a burst it is the same one again and again. */
-let lastText = '';
-let lastMarks: CredentialMarks = [];
+/** What was decoded lately: the same texts come again and again, one for each client. */
+const decoded = new Map<string, CredentialMarks>();
+const MOST_DECODED = 256;
 
 /** Reads marks. What cannot be read, by whomever it was written, counts as none. */
 export function decodeMarks(text: string): CredentialMarks {
   if (text === '') return [];
-  if (text === lastText) return lastMarks;
+  const known = decoded.get(text);
+  if (known !== undefined) return known;
   const value = readJson(text);
-  lastMarks = value?.v === VERSION && Array.isArray(value.marks) ? value.marks.filter(isMark) : [];
-  lastText = text;
-  return lastMarks;
+  const marks = value?.v === VERSION && Array.isArray(value.marks) ? value.marks.filter(isMark) : [];
+  if (decoded.size >= MOST_DECODED) decoded.clear();
+  decoded.set(text, marks);
+  return marks;
 }
 
 const versionOf = (text: string): number => Number(readJson(text)?.v ?? 0);
@@ -77,7 +85,7 @@ function readJson(text: string): { readonly v?: unknown; readonly marks?: unknow
   }
 }
 
-const NUMBERS = ['firstSeenAt', 'provenAt', 'refusedAt', 'refusals', 'probeAt', 'changedAt'];
+const NUMBERS = ['firstSeenAt', 'seenAt', 'provenAt', 'refusedAt', 'refusals', 'probeAt', 'changedAt'];
 
 function isMark(value: unknown): value is CredentialMarks[number] {
   if (typeof value !== 'object' || value === null) return false;
@@ -85,8 +93,11 @@ function isMark(value: unknown): value is CredentialMarks[number] {
   return (
     typeof mark.fingerprint === 'string' &&
     typeof mark.code === 'string' &&
-    Array.isArray(mark.refusedBy) &&
-    mark.refusedBy.every((scope) => typeof scope === 'string') &&
+    isTexts(mark.refusedBy) &&
+    isTexts(mark.excused) &&
     NUMBERS.every((name) => Number.isFinite(mark[name]))
   );
 }
+
+const isTexts = (value: unknown): boolean =>
+  Array.isArray(value) && value.every((each) => typeof each === 'string');

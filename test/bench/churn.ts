@@ -165,7 +165,12 @@ function assemble(redis: Redis, blocking: Redis, namespace: string, catalogue: (
     gates: new Gates(redis, keys),
     clock: fleet,
     acquire: ENDPOINT,
-    credentials: new Credentials({ marks: shared.marks, acquire: ENDPOINT, recovered: () => {} }),
+    credentials: new Credentials({
+      marks: shared.marks,
+      acquire: ENDPOINT,
+      recovered: () => {},
+      scopes: () => 2,
+    }),
     bulkhead: new Bulkhead(2 * SLOTS),
     elapsed: () => performance.now(),
   });

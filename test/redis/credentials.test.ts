@@ -58,7 +58,7 @@ async function setUp(atHand: readonly (string | { problem: Problem })[], answer:
   };
   const sent: Sent[] = [];
   const recovered: string[] = [];
-  const world = { answer };
+  const world = { answer, unknown: false };
   const marks = new Marks(redis, keys);
   const indexes = new Indexes(redis, keys, REFRESH_QUEUE);
   const states = new States(redis, keys);
@@ -75,8 +75,17 @@ async function setUp(atHand: readonly (string | { problem: Problem })[], answer:
   const process = (): RefreshTarget =>
     new RefreshTarget({
       ...{ states, indexes, gates, acquire, clock: fleet, draw: () => 0.5 },
-      catalogue: () => ({ get: targetOf, hosts: () => HOSTS }) as unknown as CataloguePort,
-      credentials: new Credentials({ marks, acquire, recovered: (client) => recovered.push(client) }),
+      catalogue: () =>
+        ({
+          get: (id: string) => (world.unknown ? undefined : targetOf(id)),
+          hosts: () => HOSTS,
+        }) as unknown as CataloguePort,
+      credentials: new Credentials({
+        marks,
+        acquire,
+        recovered: (client) => recovered.push(client),
+        scopes: () => 50,
+      }),
       memory: new Memory(),
       bulkhead: new Bulkhead(100),
       elapsed: () => performance.now(),
@@ -100,7 +109,21 @@ async function setUp(atHand: readonly (string | { problem: Problem })[], answer:
     marks.change('c', (all: CredentialMarks, now) =>
       all.map((mark) => ({ ...mark, probeAt: now - 1, firstSeenAt: now - 3_600_000 })),
     );
-  return { ...shared, refresh, state, sent, ring, world, marks, recovered, coolDown, states, gates, fleet };
+  return {
+    ...shared,
+    refresh,
+    state,
+    sent,
+    ring,
+    world,
+    marks,
+    recovered,
+    coolDown,
+    states,
+    gates,
+    fleet,
+    indexes,
+  };
 }
 
 const HOSTS = new Map([[HOST, { perHost: { count: 50, windowMs: 1000 } }]]);
@@ -142,7 +165,7 @@ test('a new credential is proved by one request, whoever else wants one meanwhil
   expect(sent).toHaveLength(1);
   proved();
   expect(await first).toMatchObject({ outcome: 'refreshed' });
-  expect(recovered).toEqual([]);
+  expect(recovered).toEqual(['c']);
   const again = await Promise.all(tenants(1, 20).map(refresh));
   expect(new Set(again.map(({ outcome }) => outcome))).toEqual(new Set(['refreshed']));
   expect(sent).toHaveLength(20);
@@ -162,7 +185,7 @@ test('a credential that two tenants have refused costs no third request, whoever
   await coolDown();
   world.answer = () => token();
   for (const tenant of tenants(30, 40)) expect((await refresh(tenant)).outcome).toBe('refreshed');
-  expect(recovered).toEqual(['c']);
+  expect(recovered).toEqual(['c', 'c']);
 });
 
 test('what is held says why and until when, and has neither failed nor been counted', async () => {
@@ -305,4 +328,63 @@ test('the marks of a later version are left alone, and what is no mark counts as
   await redis.del(key);
   await redis.lpush(key, 'a list');
   expect(await marks.read(['c'])).toEqual([[]]);
+});
+
+test('a token is safe before anything is said of its credential', async () => {
+  const { refresh, state, marks } = await setUp(['only'], () => token());
+  const change = marks.change.bind(marks);
+  let calls = 0;
+  marks.change = (client, reduce) => {
+    calls += 1;
+    // The first is the claim of the probe, the second the report.
+    return calls === 2 ? Promise.reject(new Error('connection is closed')) : change(client, reduce);
+  };
+  await expect(refresh('t0.example')).rejects.toThrow('connection is closed');
+  expect((await state('t0.example')).generation).toBeGreaterThan(0);
+});
+
+test('what was never sent is not counted, however often it was tried', async () => {
+  const { refresh, states, world, state } = await setUp(['identity'], () =>
+    unsent('managed identity unavailable'),
+  );
+  for (let i = 0; i < 6; i++) {
+    await refresh('t0.example');
+    await states.want('c/t0.example/r', 'a test');
+  }
+  world.answer = () => token();
+  expect(await refresh('t0.example')).toMatchObject({ outcome: 'refreshed' });
+  expect((await state('t0.example')).requestLog).toHaveLength(1);
+});
+
+test('a target that a process does not know is offered to the others at once', async () => {
+  const { refresh, world, indexes, fleet } = await setUp(['only'], () => token());
+  world.unknown = true;
+  expect(await refresh('t0.example')).toMatchObject({ outcome: 'given back', reason: 'not configured here' });
+  const [dueAt] = await indexes.dueAt(HOST, ['c/t0.example/r']);
+  expect((dueAt as number) - (await fleet.now())).toBeLessThan(300);
+});
+
+test('a credential of nobody else keeps its process from a target for a moment only', async () => {
+  const { refresh, world, ring, marks } = await setUp(['good', 'bad'], () => token());
+  await refresh('t0.example');
+  ring.credentials = [{ fingerprint: 'bad' }];
+  world.answer = () => WRONG;
+  for (const tenant of tenants(1, 4)) await refresh(tenant);
+  const held = await refresh('t5.example');
+  expect(held).toMatchObject({ outcome: 'given back', reason: 'credential' });
+  expect(held.why).toMatch(/another process has a credential that works/);
+  expect((await marks.read(['c']))[0]).toHaveLength(2);
+});
+
+test('what cannot be read as marks is dropped', async () => {
+  const { redis, keys, refresh } = await setUp(['only'], () => token());
+  await redis.set(keys.credentials('c'), Buffer.from([0xff, 0xfe, 0x00]));
+  expect(await refresh('t0.example')).toMatchObject({ outcome: 'refreshed' });
+});
+
+test('marks of a later version are used as they are: a credential at hand is tried', async () => {
+  const { redis, keys, refresh } = await setUp(['only'], () => token());
+  await redis.set(keys.credentials('c'), '{"v":2,"marks":[]}');
+  expect(await refresh('t0.example')).toMatchObject({ outcome: 'refreshed' });
+  expect(await redis.get(keys.credentials('c'))).toBe('{"v":2,"marks":[]}');
 });

@@ -48,7 +48,7 @@ test('what waited for a credential of the client goes on at once, and nothing el
   await fail('c/other-failure/r', 'tenant', 'AADSTS65001');
   await states.begin({ ...deps.catalogue().get('c/running/r'), id: 'c/running/r' } as Target, 10_000);
 
-  expect(await wakeClient('c', deps)).toBe(2);
+  expect(await wakeClient('c', { withinMs: HOUR_MS, excused: [] }, deps)).toBe(2);
   expect(await isDue()).toEqual(['c/waits/r', 'c/failed/r']);
   expect(woken).toEqual([true]);
   const [failed] = await states.read(['c/failed/r']);

@@ -46,7 +46,7 @@ function watch(clients: () => readonly Client[], env: Record<string, string> = {
           atHand === undefined ? { problem: 'credential empty' } : { fingerprint: atHand.fingerprint },
       ),
   };
-  const credentials = new Credentials({ marks, acquire, recovered: () => {} });
+  const credentials = new Credentials({ marks, acquire, recovered: () => {}, scopes: () => 2 });
   const woken: string[] = [];
   const watched = new CredentialWatch({
     ...{ keyring, credentials, clients, log, metrics, health, clock: () => now.at },
@@ -127,7 +127,7 @@ test('the targets of a client that has recovered are woken at once, and again af
       return woken.push(name);
     },
   });
-  watched.recovered('billing');
+  watched.recovered('billing', { withinMs: 1000, excused: [] });
   await expect.poll(() => lines.some((line) => /woken with the next look/.test(line))).toBe(true);
   failing = false;
   await watched.look();

@@ -122,6 +122,15 @@ describe('a preset', () => {
     expect(load(preset).credentials).toMatchObject([{ assertion }]);
   });
 
+  test.each([
+    ['https://acme.my.salesforce.com', 'https://login.salesforce.com'],
+    ['https://acme--uat.sandbox.my.salesforce.com', 'https://test.salesforce.com'],
+    ['https://test.salesforce.com', 'https://test.salesforce.com'],
+    ['https://acme.my.site.com/customers', 'https://acme.my.site.com/customers'],
+  ])('knows whom the assertions of Salesforce are for: %s', (server, audience) => {
+    expect(load('salesforce', { server }).credentials).toMatchObject([{ assertion: { audience } }]);
+  });
+
   it('leaves to the client what the client says', () => {
     const assertion = { alg: 'ES256', audience: 'https://x', lifetime: '1h' };
     const client = load('okta', {

@@ -113,6 +113,16 @@ describe('a change of the file', () => {
     await watch.expectSilence();
   });
 
+  it('is seen when neither size nor time is another', async () => {
+    const folder = new ConfigFolder();
+    const file = folder.write('evertoken.yaml', settings());
+    utimesSync(file, 1, 1);
+    const watch = new Watched(file);
+    writeFileSync(file, settings({ tenants: ['adatumm'] }));
+    utimesSync(file, 1, 1);
+    expect(tenantsOf(await watch.nextConfig())).toEqual(['adatumm']);
+  });
+
   it('is seen in the list of tenants and in the authorities to trust', async () => {
     const folder = new ConfigFolder();
     const [first, second] = await Promise.all([makeCertificate(), makeCertificate()]);

@@ -6,10 +6,10 @@ import {
   claimProbe,
   credentialHold,
   credentialStanding,
-  isRecovery,
   type Marks,
   marksAsOf,
   probeNow,
+  recoveryOf,
   reduceMarks,
   seeCredentials,
 } from '../../src/core/credential.ts';
@@ -18,10 +18,8 @@ const T = 1_000_000_000_000;
 const MINUTE = 60_000;
 const DAY = 86_400_000;
 
-const accepted = (fingerprint: string, startedAt: number): CredentialEvent => ({
-  kind: 'accepted',
-  fingerprint,
-  startedAt,
+const accepted = (fingerprint: string, startedAt: number, scope = 'x'): CredentialEvent => ({
+  ...{ kind: 'accepted', fingerprint, startedAt, scope },
 });
 const refused = (fingerprint: string, scope: string, startedAt: number, needed = 2): CredentialEvent => ({
   ...{ kind: 'refused', fingerprint, scope, startedAt, needed },
@@ -29,11 +27,10 @@ const refused = (fingerprint: string, scope: string, startedAt: number, needed =
 });
 
 /** Marks after events, each at its moment, from long ago so that nothing is young. */
-const marksAfter = (...events: readonly (readonly [CredentialEvent, number])[]): Marks =>
-  events.reduce<Marks>(
-    (marks, [event, now]) => reduceMarks(marks, event, now),
-    [...seeCredentials([], ['old', 'new'], T - DAY)],
-  );
+const marksAfter = (...events: readonly (readonly [CredentialEvent, number])[]): Marks => {
+  const seen = seeCredentials(seeCredentials([], ['old', 'new'], T - DAY), ['old', 'new'], T - 1000);
+  return events.reduce<Marks>((marks, [event, now]) => reduceMarks(marks, event, now), seen);
+};
 
 const good = (fingerprint: string): readonly [CredentialEvent, number] => [
   accepted(fingerprint, T - 1000),
@@ -85,7 +82,7 @@ describe('which credential an attempt uses', () => {
     const choice = choose(claimed, { atHand: ['new'] });
     expect(choice).toEqual({
       act: 'hold',
-      hold: { until: T + 250, why: 'a new credential is being proved on one target' },
+      hold: { until: T + 3000, why: 'a new credential is being proved on one target' },
     });
   });
 
@@ -163,7 +160,7 @@ describe('the marks of a credential', () => {
     expect(reduceMarks(marks, refused('new', 'a', T), T + 61_000)).toBe(marks);
   });
 
-  it('cool down for longer after each refused probe, from 30 seconds to 30 minutes', () => {
+  it('cool down for longer after each refused probe, from 30 seconds to 5 minutes', () => {
     let marks = marksAfter(good('new'), [refused('new', 'a', T, 1), T]);
     const waits: number[] = [];
     for (let now = T, i = 0; i < 8; i++) {
@@ -172,7 +169,7 @@ describe('the marks of a credential', () => {
       now = until;
       marks = reduceMarks(claimProbe(marks, 'new', now), refused('new', 'a', now, 1), now);
     }
-    expect(waits).toEqual([30, 60, 120, 240, 480, 960, 1800, 1800]);
+    expect(waits).toEqual([30, 60, 120, 240, 300, 300, 300, 300]);
   });
 
   it('are probed every 30 seconds in the ten minutes in which a new credential spreads', () => {
@@ -192,8 +189,12 @@ describe('the marks of a credential', () => {
     const probing = claimProbe(marks, 'new', T + 30_000);
     const after = reduceMarks(probing, accepted('new', T + 30_000), T + 30_100);
     expect(standing(after, 'new')).toBe('good');
-    expect(isRecovery(probing, after, ['new'])).toBe(true);
-    expect(isRecovery(probing, after, ['old'])).toBe(false);
+    expect(recoveryOf(probing, after, ['new'])).toEqual({ withinMs: 310_000, excused: ['a'] });
+    expect(recoveryOf(probing, after, ['old'])).toBeUndefined();
+    expect(recoveryOf(after, after, ['new'])).toBeUndefined();
+    expect(recoveryOf([], reduceMarks([], accepted('new', T), T), ['new'])).toMatchObject({
+      withinMs: 13_000,
+    });
   });
 
   it('let the next attempt prove it at once where a probe told nothing', () => {
@@ -219,10 +220,10 @@ describe('the marks of a credential', () => {
     expect(probeNow(marksAfter(good('new')), T)).toEqual(marksAfter(good('new')));
   });
 
-  it('keep the newest eight and forget the oldest', () => {
+  it('keep the newest sixteen and forget the oldest', () => {
     const many = Array.from({ length: 20 }, (_, i) => `fp${i}`);
     const marks = many.reduce<Marks>((all, each, i) => seeCredentials(all, [each], T + i), []);
-    expect(marks.map(({ fingerprint }) => fingerprint)).toEqual(many.slice(-8));
+    expect(marks.map(({ fingerprint }) => fingerprint)).toEqual(many.slice(-16));
   });
 
   it('hold nobody by moments of a clock that has gone back', () => {
@@ -232,7 +233,77 @@ describe('the marks of a credential', () => {
   });
 });
 
+describe('a tenant that refuses for a reason of its own', () => {
+  /** Two tenants refuse, and a third accepts. */
+  const marks = marksAfter(
+    ...[good('new'), [refused('new', 'a', T), T + 1] as const, [refused('new', 'b', T + 2), T + 3] as const],
+    [accepted('new', T + 30_100, 'c'), T + 30_200],
+  );
+
+  it('is not asked for the next probe while others may be', () => {
+    const dead = marksAfter(good('new'), [refused('new', 'a', T), T], [refused('new', 'b', T), T]);
+    const at = (scope: string, now: number) => choose(dead, { atHand: ['new'], scope, now }).act;
+    const again = reduceMarks(
+      claimProbe(dead, 'new', T + 30_000),
+      refused('new', 'c', T + 30_000),
+      T + 30_100,
+    );
+    expect([at('c', T + 30_000), at('a', T + 30_000)]).toEqual(['use', 'use']);
+    const later = probeNow(again, T + 31_000);
+    const then = (scope: string) => choose(later, { atHand: ['new'], scope, now: T + 31_000 }).act;
+    expect([then('c'), then('a'), then('b')]).toEqual(['use', 'hold', 'hold']);
+  });
+
+  it('holds nobody else a second time, once others have been accepted', () => {
+    const after = reduceMarks(
+      reduceMarks(marks, refused('new', 'a', T + 40_000), T + 40_001),
+      refused('new', 'b', T + 40_002),
+      T + 40_003,
+    );
+    expect(after).toBe(marks);
+    expect(standing(after, 'new')).toBe('good');
+  });
+
+  it('counts again when it has been accepted itself', () => {
+    const accepting = reduceMarks(marks, accepted('new', T + 50_000, 'a'), T + 50_001);
+    const one = reduceMarks(accepting, refused('new', 'a', T + 60_000), T + 60_001);
+    expect(standing(one, 'new')).toBe('suspect');
+  });
+
+  it('does not use up the requests of a new credential that nobody has accepted yet', () => {
+    const suspect = reduceMarks(seeCredentials([], ['new'], T - DAY), refused('new', 'a', T), T);
+    const at = (scope: string, now: number) => choose(suspect, { atHand: ['new'], scope, now }).act;
+    expect([at('a', T + 1), at('b', T + 1), at('a', T + 30_000)]).toEqual(['hold', 'use', 'use']);
+  });
+});
+
+describe('a credential that only another process has', () => {
+  it('leaves the targets to that process, for a moment and not for a cool-down', () => {
+    const dead = marksAfter(good('new'), [refused('old', 'a', T, 1), T]);
+    expect(choose(dead, { atHand: ['old'] })).toMatchObject({
+      act: 'hold',
+      hold: { until: T + 200, why: expect.stringMatching(/another process/) },
+    });
+  });
+
+  it('counts for nothing when no process has said for minutes that it has it', () => {
+    const dead = marksAfter(good('new'), [refused('old', 'a', T, 1), T]);
+    const later = seeCredentials(dead, ['old'], T + 200_000);
+    expect(credentialHold(dead, T)).toBeUndefined();
+    const refusedAgain = reduceMarks(later, refused('old', 'a', T + 200_000, 1), T + 200_001);
+    expect(credentialHold(refusedAgain, T + 200_002)).toMatchObject({
+      why: expect.stringMatching(/refused/),
+    });
+  });
+});
+
 describe('what a dispatcher knows of a client', () => {
+  it('is held while its only credential is being proved', () => {
+    const claimed = claimProbe([], 'new', T);
+    expect(credentialHold(claimed, T + 1)).toMatchObject({ until: T + 3000 });
+    expect(credentialHold(reduceMarks(claimed, accepted('new', T + 1), T + 2), T + 3)).toBeUndefined();
+  });
+
   it('is held while all marks are refused, and not with one that may work', () => {
     const dead = reduceMarks([], refused('new', 'a', T, 1), T);
     expect(credentialHold(dead, T)).toMatchObject({ until: T + 30_000 });

@@ -80,13 +80,19 @@ async function serveVault(secrets: Record<string, string>) {
 
 describe('Azure Key Vault', () => {
   test('gives a secret, and a version of one', async () => {
-    const { origin, azure } = await serveVault({ billing: 'now\n', 'billing/0a1b': 'before' });
+    const { origin, azure } = await serveVault({
+      billing: 'now\n',
+      'billing/0a1b': 'before',
+      'billing/0A1Z': 'long before',
+    });
     const secretAt = async (path: string) => {
       const entry = await load(secretCredential({ keyVault: origin + path }), { azure });
       return (await authenticated(entry)).body.get('client_secret');
     };
     expect(await secretAt('/secrets/billing')).toBe('now');
     expect(await secretAt('/secrets/billing/0a1b')).toBe('before');
+    // Whatever configuration takes for a version.
+    expect(await secretAt('/secrets/billing/0A1Z')).toBe('long before');
   });
 
   test('gives a certificate with its key, as PFX or as PEM', async () => {
@@ -146,6 +152,37 @@ describe('Azure Key Vault', () => {
     state.failing = failing;
     const entry = await load(secretCredential({ keyVault: origin + path }), { azure });
     expect(entry).toMatchObject({ problem, detail: expect.stringContaining(detail) });
+  });
+
+  test('is asked again after five minutes also where the clock was set back', async () => {
+    const { origin, azure, secrets } = await serveVault({ billing: 'old' });
+    const clock = { now: Date.now() };
+    const keyring = makeKeyring({ azure, clock: () => clock.now });
+    const client = clientOf([secretCredential({ keyVault: `${origin}/secrets/billing` })]);
+    const { fingerprint } = atHandOf(only(await keyring.of(client)));
+    secrets.billing = 'new';
+    clock.now -= 86_400_000;
+    expect(await keyring.check()).toMatchObject([{ previous: fingerprint, problem: undefined }]);
+    secrets.billing = 'newer';
+    expect(await keyring.check()).toEqual([]);
+  });
+
+  test('that hangs is given up, even where the SDK does not heed the signal', async () => {
+    const giveUp = new AbortController();
+    const timeout = vi.spyOn(AbortSignal, 'timeout').mockReturnValue(giveUp.signal);
+    onTestFinished(() => timeout.mockRestore());
+    const getSecret = () => {
+      setImmediate(() => giveUp.abort());
+      return new Promise<never>(() => {});
+    };
+    const azure: Azure = { ...AZURE, secretReader: async () => ({ getSecret }) };
+    const entry = await load(secretCredential({ keyVault: 'https://vault.example/secrets/billing' }), {
+      azure,
+    });
+    expect(entry).toMatchObject({
+      problem: 'key vault unavailable',
+      detail: 'the key vault gave no answer within 5 s',
+    });
   });
 
   test('that nobody reaches is said to be so', async () => {

@@ -39,6 +39,18 @@ const sealedBefore = (): string =>
 const ed25519 = (): string =>
   generateKeyPairSync('ed25519').privateKey.export({ format: 'pem', type: 'pkcs8' }).toString();
 const pfx = (): Buffer => readFileSync(`${FIXTURES}rsa-modern.pfx`);
+/** With 8,388,607 rounds of key derivation in place of the 2,048 that follow one of its salts; -1: the MAC's, which are last. */
+function slowPfx(place: number): Buffer {
+  const content = pfx();
+  const places = [...content.keys()].filter((at) => content.subarray(at, at + 4).equals(ROUNDS));
+  const at = places.at(place) ?? 0;
+  const saltLength = content[at - 17] === 16 ? 16 : 8;
+  // The salt gives a byte to the number.
+  content[at - saltLength - 1] = saltLength - 1;
+  Buffer.from('02037fffff', 'hex').copy(content, at - 1);
+  return content;
+}
+const ROUNDS = Buffer.from('02020800', 'hex');
 const jwt = (...parts: unknown[]): string =>
   parts.map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.');
 
@@ -46,6 +58,7 @@ const certificate = (more: Partial<KeyCredential> = {}) => ({ ...keyCredential({
 const privateKey = (alg?: 'PS256' | 'ES256') => keyCredential({ env: '-' }, { kind: 'privateKey' }, { alg });
 const PASSPHRASE_IN_ENV = { passphrase: { env: 'THE_PASSPHRASE' } };
 const WRONG_PASSPHRASE = { passphrase: { env: 'ANOTHER_PASSPHRASE' } };
+const BEGINNINGS = '-----BEGIN CERTIFICATE-----\n'.repeat(30_000);
 const FEDERATED = { kind: 'federated' } as const;
 
 /** What is in the file, what it is configured as, and what is said. */
@@ -63,6 +76,21 @@ const BAD: readonly (readonly [
   ['noise', () => 'hunter2', certificate, 'credential unreadable', /expected PEM or PFX/],
   ['binary noise', () => Buffer.from([0, 1, 2, 255]), certificate, 'credential unreadable', /PEM or PFX/],
   ['half a PEM', () => pem(ec).slice(0, -40), certificate, 'credential unreadable', /no end.*half-written/],
+  [
+    'a PFX that takes hours',
+    () => slowPfx(-1),
+    certificate,
+    'credential unreadable',
+    /at most 300000 rounds/,
+  ],
+  [
+    'a PFX with a key that takes hours',
+    () => slowPfx(0),
+    certificate,
+    'credential unreadable',
+    /at most 300000/,
+  ],
+  ['beginnings without an end', () => BEGINNINGS, certificate, 'credential unreadable', /no end/],
   ['half a PFX', () => pfx().subarray(0, 900), certificate, 'credential unreadable', /no whole PFX/],
   [
     'ASN.1 of another kind',

@@ -76,6 +76,13 @@ describe('a secret', () => {
     expect(atHand.endsAt).toBe(NOW);
   });
 
+  test('goes into the header so that its tildes reach servers that do not decode, too', async () => {
+    const credential = secretCredential({ env: 'THE_PEM' }, { method: 'client_secret_basic' });
+    const { headers } = await bodyWith(credential, 'a~b c+d:e%f');
+    const [, encoded = ''] = `${headers.authorization}`.split(' ');
+    expect(Buffer.from(encoded, 'base64').toString()).toBe(`${CLIENT_ID}:a~b+c%2Bd%3Ae%25f`);
+  });
+
   test('signs an assertion', async () => {
     const credential = secretCredential({ env: 'THE_PEM' }, { method: 'client_secret_jwt' }, { kid: 'k1' });
     const { body, atHand } = await bodyWith(credential, SECRET);
@@ -98,10 +105,21 @@ describe('a certificate', () => {
       iss: CLIENT_ID,
       sub: CLIENT_ID,
       jti: expect.stringMatching(/^[0-9a-f-]{36}$/),
-      nbf: NOW_SECONDS,
-      iat: NOW_SECONDS,
-      exp: NOW_SECONDS + 600,
+      nbf: NOW_SECONDS - 5,
+      iat: NOW_SECONDS - 5,
+      exp: NOW_SECONDS + 595,
     });
+  });
+
+  test('signs what a server takes whose clock is not quite ours and that allows for nothing', async () => {
+    const lifetimeMs = 60_000;
+    const { payload } = await assertionWith(rsa, { lifetimeMs });
+    for (const behindSeconds of [-3, 3]) {
+      const serverNow = NOW_SECONDS - behindSeconds;
+      expect(payload.nbf).toBeLessThanOrEqual(serverNow);
+      expect(payload.iat).toBeLessThanOrEqual(serverNow);
+      expect(payload.exp).toBeLessThanOrEqual(serverNow + lifetimeMs / 1000);
+    }
   });
 
   test('leaves the rest of the body as it was', async () => {
@@ -140,14 +158,14 @@ describe('a certificate', () => {
 
   test('names another audience and lives as long as configured', async () => {
     const { payload } = await assertionWith(ec, { audience: 'https://aud.example', lifetimeMs: 60_000 });
-    expect(payload).toMatchObject({ aud: 'https://aud.example', exp: NOW_SECONDS + 60 });
+    expect(payload).toMatchObject({ aud: 'https://aud.example', exp: NOW_SECONDS + 55 });
   });
 
   test('signs further claims beside its own and overrides none', async () => {
     const forged = { aud: 'x', iss: 'x', sub: 'x', exp: 1, jti: 'x', nbf: 1, iat: 1 };
     const { payload } = await assertionWith(ec, { claims: { client_ip: '10.0.0.1', ...forged } });
     expect(payload).toMatchObject({ client_ip: '10.0.0.1', aud: TOKEN_URL, iss: CLIENT_ID, sub: CLIENT_ID });
-    expect(payload).toMatchObject({ exp: NOW_SECONDS + 600, nbf: NOW_SECONDS, iat: NOW_SECONDS });
+    expect(payload).toMatchObject({ exp: NOW_SECONDS + 595, nbf: NOW_SECONDS - 5, iat: NOW_SECONDS - 5 });
     expect(payload.jti).not.toBe('x');
   });
 
@@ -158,7 +176,7 @@ describe('a certificate', () => {
       aud: TOKEN_URL,
       iss: CLIENT_ID,
       sub: CLIENT_ID,
-      exp: NOW_SECONDS + 600,
+      exp: NOW_SECONDS + 595,
       xms_az: 'y',
       iat: 5,
     });

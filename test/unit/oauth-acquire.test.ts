@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { UnsecuredJWT } from 'jose';
 import { describe, expect, it, onTestFinished, test, vi } from 'vitest';
+import type { Grant } from '../../src/core/client.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { type Acquired, type AcquireOptions, acquire } from '../../src/oauth/acquire.ts';
 import type { Exchange, SendOptions } from '../../src/oauth/endpoint.ts';
@@ -17,6 +18,7 @@ const TLS = { fingerprint: 'abcdefgh', certificateChainPem: 'PEM', key: new Secr
 
 interface Asked extends Partial<AcquireOptions> {
   readonly wanted?: Partial<Wanted>;
+  readonly grant?: Grant;
   /** What the endpoint knows of the server's clock, and what this answer shows. */
   readonly knownSkewMs?: number;
   readonly seenSkewMs?: number;
@@ -50,11 +52,13 @@ async function ask(asked: Asked): Promise<Sent> {
     moment = at;
     return asked.authentication?.(request, at);
   };
-  const target = targetOf({ tokenUrl: TOKEN_URL, ...asked.wanted });
+  const plain = targetOf({ tokenUrl: TOKEN_URL, ...asked.wanted });
+  const target = { ...plain, client: { ...plain.client, ...(asked.grant && { grant: asked.grant }) } };
   const options = { timeoutMs: 5000, now: NOW, requestId: REQUEST_ID, ...asked };
   return { acquired: await acquire(endpoint, target, authentication, options), sent, moment };
 }
 
+const JWT_BEARER: Grant = { kind: 'jwt_bearer', subject: undefined, scopeInAssertion: true };
 const GOOD = { token_type: 'Bearer', expires_in: 3599, access_token: 'opaque' };
 const refusal = (error: string, ...codes: number[]) => ({ status: 400, body: { error, error_codes: codes } });
 
@@ -139,6 +143,14 @@ describe('a request', () => {
   });
 });
 
+test.each<[grant: string, asked: Asked, kind: string]>([
+  ['of an assertion is a refused credential', { grant: JWT_BEARER }, 'credential'],
+  ['of a client is none', {}, 'tenant'],
+])('an invalid grant %s', async (_grant, asked, kind) => {
+  const { acquired } = await ask({ ...refusal('invalid_grant'), ...asked });
+  expect(acquired).toMatchObject({ failure: { kind, code: 'invalid_grant' } });
+});
+
 describe('signing again', () => {
   const signsAssertions = true;
   test.each<[what: string, asked: Asked, expected: boolean]>([
@@ -150,7 +162,21 @@ describe('signing again', () => {
       true,
     ],
     ['helps when no clock was known', { ...refusal('invalid_client'), seenSkewMs: -31_000 }, true],
-    ['helps where the assertion is the grant', { ...refusal('invalid_grant'), seenSkewMs: 60_000 }, true],
+    [
+      'helps where the assertion is the grant',
+      { ...refusal('invalid_grant'), grant: JWT_BEARER, seenSkewMs: 60_000 },
+      true,
+    ],
+    [
+      'helps with a server that allows for little',
+      { ...refusal('invalid_client'), seenSkewMs: -11_000 },
+      true,
+    ],
+    [
+      'does not help where a slow answer may look alike',
+      { ...refusal('invalid_client'), seenSkewMs: -9000 },
+      false,
+    ],
     [
       'does not help when it was signed by that clock',
       { ...refusal('invalid_client'), knownSkewMs: 600_000, seenSkewMs: 601_000 },

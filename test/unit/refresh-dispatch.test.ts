@@ -93,8 +93,8 @@ describe('a target that has come due', () => {
   test.each<[target: string, waitMs: number]>([
     ['c/parked/r', 7000],
     ['c/leased/r', 9000],
-    ['c/unknown/r', 5000],
-    ['nonsense', 5000],
+    ['c/unknown/r', 2750],
+    ['nonsense', 2750],
   ])('%s waits', async (target, waitMs) => {
     expect(await fileOf(target)).toEqual({ target, seen: NOW - 5, as: 'wait', score: NOW + waitMs });
   });

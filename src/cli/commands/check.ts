@@ -104,7 +104,7 @@ function render(
   colour: boolean,
 ): string {
   return [
-    `Configuration ${file} is well. Namespace ${namespace}.`,
+    `Configuration ${file} can be read. Namespace ${namespace}.`,
     redis.error === undefined
       ? `Redis at ${redis.address} answers.`
       : paint(`Problem: ${redis.error.message}`, 'red', colour),

@@ -1,5 +1,5 @@
 import type { Catalogue } from '../../config/catalogue.ts';
-import { credentialHold, marksAsOf } from '../../core/credential.ts';
+import { credentialHold } from '../../core/credential.ts';
 import { type Explanation, explain } from '../../core/explain.ts';
 import { clientOf, type TargetId } from '../../core/target.ts';
 import type { Pause } from '../../store/fleet.ts';
@@ -50,6 +50,6 @@ export async function explainTarget(
     ...{ id, state, policy, tokenThere, hostGate, tenantGate, now },
     standing: managed?.standing,
     pausedUntil: pausedUntil(pauses, id),
-    hold: credentialHold(marksAsOf(ofClient, now), now),
+    hold: credentialHold(ofClient, now),
   });
 }
