@@ -1,5 +1,5 @@
 import { CONDITIONS, type Condition } from '../core/condition.ts';
-import { type CredentialStanding, credentialStanding, marksInUse } from '../core/credential.ts';
+import { type CredentialStanding, credentialStanding, marksInUse } from '../core/credential-marks.ts';
 import type { Gate } from '../core/gate.ts';
 import { hasLiveToken } from '../core/state.ts';
 import { parseTarget, type TargetId } from '../core/target.ts';

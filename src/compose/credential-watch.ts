@@ -1,11 +1,11 @@
 import type { Client } from '../core/client.ts';
-import type { Recovery } from '../core/credential.ts';
+import type { Recovery } from '../core/credential-choice.ts';
 import { advice } from '../core/failure.ts';
 import { type ExpiryWarning, expiryWarning } from '../credentials/expiry.ts';
 import type { Change, Entry, Keyring } from '../credentials/keyring.ts';
 import type { Logger } from '../observe/log.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import type { Credentials } from '../refresh/credentials.ts';
+import type { Credentials } from '../refresh/credential-choice.ts';
 import type { HealthState } from './health.ts';
 
 export interface CredentialWatchDependencies {

@@ -1,4 +1,4 @@
-import { marksInUse } from '../core/credential.ts';
+import { marksInUse } from '../core/credential-marks.ts';
 import type { CredentialFigures, FleetFigures, HostFigures } from '../observe/metrics.ts';
 import type { RefreshQueue } from '../queue/refresh-queue.ts';
 import type { Member } from '../refresh/member.ts';

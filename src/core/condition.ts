@@ -1,4 +1,4 @@
-import type { Hold } from './credential.ts';
+import type { Hold } from './credential-choice.ts';
 import type { Gate } from './gate.ts';
 import { hasLiveToken, isWanted, type TargetPolicy, type TargetState } from './state.ts';
 import type { TargetId } from './target.ts';

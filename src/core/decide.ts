@@ -1,5 +1,5 @@
 import { isClaim } from './claim.ts';
-import { HELD_SPREAD_MS, type Hold } from './credential.ts';
+import { HELD_SPREAD_MS, type Hold } from './credential-choice.ts';
 import { formatDuration } from './duration.ts';
 import { nextAllowedAt } from './guard.ts';
 import { plannedRequests, refreshWindow, type Span } from './plan.ts';

@@ -1,13 +1,13 @@
 import { backoffMs } from '../core/backoff.ts';
 import type { Target } from '../core/client.ts';
-import type { Hold } from '../core/credential.ts';
+import type { Hold } from '../core/credential-choice.ts';
 import type { Refresh } from '../core/decide.ts';
 import { classify, type Failure } from '../core/failure.ts';
 import type { Gate } from '../core/gate.ts';
 import { type RefreshWindow, refreshWindow, type Span } from '../core/plan.ts';
 import type { TargetState } from '../core/state.ts';
 import type { Token } from '../core/token.ts';
-import type { Chosen, ChosenCredential, Credentials } from './credentials.ts';
+import type { Chosen, ChosenCredential, Credentials } from './credential-choice.ts';
 import { gateReports } from './gate-reports.ts';
 import type { Memory } from './memory.ts';
 import type { Acquired, AcquirePort, ClockPort, Draw, GatesPort, StatesPort } from './ports.ts';

@@ -1,4 +1,4 @@
-import { probeNow } from '../core/credential.ts';
+import { probeNow } from '../core/credential-marks.ts';
 import { decide } from '../core/decide.ts';
 import { EvertokenError } from '../core/errors.ts';
 import type { Due } from '../core/filing.ts';

@@ -1,4 +1,4 @@
-import { credentialHold, type Hold } from '../core/credential.ts';
+import { credentialHold, type Hold } from '../core/credential-choice.ts';
 import { decide } from '../core/decide.ts';
 import type { Rate } from '../core/duration.ts';
 import type { Due, Filed } from '../core/filing.ts';

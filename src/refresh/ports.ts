@@ -1,5 +1,5 @@
 import type { Client, Target } from '../core/client.ts';
-import type { Marks } from '../core/credential.ts';
+import type { Marks } from '../core/credential-marks.ts';
 import type { Rate } from '../core/duration.ts';
 import type { Failure, Problem } from '../core/failure.ts';
 import type { DispatchResult, Due, Filed } from '../core/filing.ts';

@@ -1,4 +1,4 @@
-import type { Recovery } from '../core/credential.ts';
+import type { Recovery } from '../core/credential-choice.ts';
 import { decide } from '../core/decide.ts';
 import type { TargetId } from '../core/target.ts';
 import type { CataloguePort, ClockPort, IndexesPort, StatesPort } from './ports.ts';

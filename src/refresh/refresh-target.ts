@@ -1,6 +1,6 @@
 import { attemptTiming, isClaim } from '../core/claim.ts';
 import type { Target } from '../core/client.ts';
-import { HELD_SPREAD_MS, type Hold } from '../core/credential.ts';
+import { HELD_SPREAD_MS, type Hold } from '../core/credential-choice.ts';
 import { type Decision, decide } from '../core/decide.ts';
 import { nextAllowedAt } from '../core/guard.ts';
 import { candidates, type Span, slotWidthMs } from '../core/plan.ts';

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { CLAIM } from '../core/claim.ts';
-import type { Marks } from '../core/credential.ts';
+import type { Marks } from '../core/credential-marks.ts';
 import type { Rate } from '../core/duration.ts';
 import type { DispatchResult, Due, Filed } from '../core/filing.ts';
 import type { Gate } from '../core/gate.ts';

@@ -1,5 +1,5 @@
 import type { Redis } from 'ioredis';
-import { type Marks as CredentialMarks, marksAsOf } from '../core/credential.ts';
+import { type Marks as CredentialMarks, marksAsOf } from '../core/credential-marks.ts';
 import type { Keys } from './keys.ts';
 import { Script } from './script.ts';
 

@@ -6,7 +6,7 @@ import { Secret } from '../../src/core/secret.ts';
 import { COMMANDS_QUEUE, startCommandsWorker } from '../../src/queue/commands-queue.ts';
 import { REFRESH_QUEUE, RefreshQueue, startRefreshWorker } from '../../src/queue/refresh-queue.ts';
 import { Bulkhead } from '../../src/refresh/bulkhead.ts';
-import { Credentials } from '../../src/refresh/credentials.ts';
+import { Credentials } from '../../src/refresh/credential-choice.ts';
 import { Dispatcher } from '../../src/refresh/dispatch.ts';
 import { Memory } from '../../src/refresh/memory.ts';
 import type { AcquirePort } from '../../src/refresh/ports.ts';

@@ -21,6 +21,7 @@ test('a daemon whose credential is refused leaves the targets to the one that ha
       ...{ redisUrl: url, namespace, idpUrl: idp.url, refresh: '{ outageTarget: 1s }' },
       clients: mockClient(idp.url, 40).replace(/secret: \{[^}]*\}/, `secret: { file: ${file} }`),
       limits: '{ perHost: 50/s, perTenant: 5/s, identical: 20/20s }',
+      env: { EVERTOKEN_LOG_LEVEL: 'debug' },
     });
   const reader = new Reader(
     url,

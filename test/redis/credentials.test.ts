@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest';
 import type { Client, Target } from '../../src/core/client.ts';
-import type { Marks as CredentialMarks } from '../../src/core/credential.ts';
+import type { Marks as CredentialMarks } from '../../src/core/credential-marks.ts';
 import { classify, type Problem } from '../../src/core/failure.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { REFRESH_QUEUE } from '../../src/queue/refresh-queue.ts';
 import { Bulkhead } from '../../src/refresh/bulkhead.ts';
-import { Credentials } from '../../src/refresh/credentials.ts';
+import { Credentials } from '../../src/refresh/credential-choice.ts';
 import { Memory } from '../../src/refresh/memory.ts';
 import type {
   Acquired,

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import type { Redis } from 'ioredis';
 import { expect, test, vi } from 'vitest';
-import { seeCredentials } from '../../src/core/credential.ts';
+import { seeCredentials } from '../../src/core/credential-marks.ts';
 import { Secret } from '../../src/core/secret.ts';
 import type { TargetPolicy } from '../../src/core/state.ts';
 import type { Token } from '../../src/core/token.ts';

@@ -21,7 +21,7 @@ export interface Service {
 export function services(url: string, keyFile: string, serviceAccountFile: string): Record<string, Service> {
   const secret = 'credentials: [ { secret: { env: SERVICE_SECRET } } ]';
   const basic = (id: string): Record<string, string> => ({
-    'headers.authorization': `Basic ${Buffer.from(`${id}:a+secret%3A+%2B%2F%25%26%3D%7E`).toString('base64')}`,
+    'headers.authorization': `Basic ${Buffer.from(`${id}:a+secret%3A+%2B%2F%25%26%3D~`).toString('base64')}`,
   });
   const claims = (
     place: string,

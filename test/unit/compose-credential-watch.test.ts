@@ -7,7 +7,7 @@ import { HealthState } from '../../src/compose/health.ts';
 import type { Client } from '../../src/core/client.ts';
 import type { Logger } from '../../src/observe/log.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
-import { Credentials } from '../../src/refresh/credentials.ts';
+import { Credentials } from '../../src/refresh/credential-choice.ts';
 import type { CredentialAtHand } from '../../src/refresh/ports.ts';
 import { ConfigFolder } from '../support/config-folder.ts';
 import { clientOf, makeKeyring, secretCredential } from '../support/credentials.ts';

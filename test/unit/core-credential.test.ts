@@ -1,18 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { chooseCredential, credentialHold, recoveryOf } from '../../src/core/credential-choice.ts';
 import {
   type CredentialEvent,
-  chooseCredential,
   claimProbe,
-  credentialHold,
   credentialStanding,
   type Marks,
   marksAsOf,
   probeNow,
-  recoveryOf,
   reduceMarks,
   seeCredentials,
-} from '../../src/core/credential.ts';
+} from '../../src/core/credential-marks.ts';
 
 const T = 1_000_000_000_000;
 const MINUTE = 60_000;

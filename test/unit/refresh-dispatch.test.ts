@@ -1,6 +1,6 @@
 import { describe, expect, it, test } from 'vitest';
 import type { Target } from '../../src/core/client.ts';
-import { type Marks, reduceMarks, seeCredentials } from '../../src/core/credential.ts';
+import { type Marks, reduceMarks, seeCredentials } from '../../src/core/credential-marks.ts';
 import type { DispatchResult, Due, Filed } from '../../src/core/filing.ts';
 import { READY_BAND } from '../../src/core/rank.ts';
 import { EMPTY_STATE, type TargetState } from '../../src/core/state.ts';

@@ -1,5 +1,5 @@
 import type { Catalogue } from '../../config/catalogue.ts';
-import { credentialHold } from '../../core/credential.ts';
+import { credentialHold } from '../../core/credential-choice.ts';
 import { type Explanation, explain } from '../../core/explain.ts';
 import { clientOf, type TargetId } from '../../core/target.ts';
 import type { Pause } from '../../store/fleet.ts';

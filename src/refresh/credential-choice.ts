@@ -1,18 +1,20 @@
 import type { Client, Target } from '../core/client.ts';
 import {
   type Choice,
-  type CredentialEvent,
   chooseCredential,
-  claimProbe,
   credentialHold,
   type Hold,
-  type Marks,
-  probeNow,
   type Recovery,
   recoveryOf,
+} from '../core/credential-choice.ts';
+import {
+  type CredentialEvent,
+  claimProbe,
+  type Marks,
+  probeNow,
   reduceMarks,
   seeCredentials,
-} from '../core/credential.ts';
+} from '../core/credential-marks.ts';
 import type { Problem } from '../core/failure.ts';
 import { NO_TENANT } from '../core/target.ts';
 import type { Acquired, AcquirePort, CredentialAtHand, MarksPort } from './ports.ts';
