@@ -21,49 +21,87 @@ const MOST_EVENTS = 1000;
 
 /** Puts claimed targets into the queue. */
 export class RefreshQueue {
-  readonly #queue: Queue<RefreshJob>;
+  readonly #connection: Redis;
+  readonly #prefix: string;
+  #queue: Queue<RefreshJob> | undefined;
+  /** BullMQ has begun with this connection; from then on it survives whatever Redis does. */
+  #hasBegun = false;
+  #onError: (error: Error) => void = () => {};
 
+  /** Nothing is sent before the first call. */
   constructor(connection: Redis, prefix: string) {
-    this.#queue = new Queue(REFRESH_QUEUE, {
-      connection,
-      prefix,
-      streams: { events: { maxLen: MOST_EVENTS } },
-      defaultJobOptions: JOB_OPTIONS,
-    });
-    // Without a listener BullMQ prints the error, and with it the command that failed: a password may be in it.
-    this.#queue.on('error', () => {});
+    this.#connection = connection;
+    this.#prefix = prefix;
   }
 
   /** A target that is waiting already is not added again. */
   async add(targets: readonly TargetId[]): Promise<void> {
-    await this.#queue.addBulk(
-      targets.map((target) => ({
-        name: REFRESH_QUEUE,
-        data: { target },
-        opts: { deduplication: { id: target } },
-      })),
+    await this.#with((queue) =>
+      queue.addBulk(
+        targets.map((target) => ({
+          name: REFRESH_QUEUE,
+          data: { target },
+          opts: { deduplication: { id: target } },
+        })),
+      ),
     );
   }
 
   async waiting(): Promise<number> {
-    return this.#queue.getWaitingCount();
+    return await this.#with((queue) => queue.getWaitingCount());
   }
 
   /** Takes all waiting work out of the queue: a fleet that ends gives its claims back. */
   async drain(): Promise<TargetId[]> {
-    const jobs = await this.#queue.getJobs(['waiting']);
-    await this.#queue.drain();
+    const jobs = await this.#with(async (queue) => {
+      const waiting = await queue.getJobs(['waiting']);
+      await queue.drain();
+      return waiting;
+    });
     return jobs
       .map((job): unknown => job.data?.target)
       .filter((target) => typeof target === 'string' && isTarget(target)) as TargetId[];
   }
 
   onError(listener: (error: Error) => void): void {
-    this.#queue.on('error', listener);
+    this.#onError = listener;
   }
 
   async close(): Promise<void> {
-    await this.#queue.close();
+    await this.#queue?.close();
+  }
+
+  /**
+   * BullMQ begins once with a connection, and where that fails, since Redis is not there yet, it never tries again: so the
+   * queue is made anew until it has once worked.
+   */
+  async #with<Result>(use: (queue: Queue<RefreshJob>) => Promise<Result>): Promise<Result> {
+    this.#queue ??= this.#open();
+    const queue = this.#queue;
+    try {
+      const result = await use(queue);
+      this.#hasBegun = true;
+      return result;
+    } catch (error) {
+      if (!this.#hasBegun && this.#queue === queue) {
+        this.#queue = undefined;
+        // It may wait for a Redis that does not come.
+        queue.close().catch(() => {});
+      }
+      throw error;
+    }
+  }
+
+  #open(): Queue<RefreshJob> {
+    const queue = new Queue<RefreshJob>(REFRESH_QUEUE, {
+      connection: this.#connection,
+      prefix: this.#prefix,
+      streams: { events: { maxLen: MOST_EVENTS } },
+      defaultJobOptions: JOB_OPTIONS,
+    });
+    // Without a listener BullMQ prints the error, and with it the command that failed: a password may be in it.
+    queue.on('error', (error) => this.#onError(error));
+    return queue;
   }
 }
 

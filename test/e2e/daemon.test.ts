@@ -19,11 +19,12 @@ function daemonOn(redisUrl: string, idpUrl = NOWHERE, env: Record<string, string
   return fleet({ redisUrl, idpUrl, clients: mockClient(idpUrl, 1), env });
 }
 
-test('a daemon that finds no Redis says so, is alive and not ready, and joins when Redis comes', {
+test('a daemon that finds no Redis says so, is alive and not ready, and does its work when Redis comes', {
   timeout: 60_000,
 }, async () => {
   const port = await freePort();
-  const daemon = daemonOn(`redis://127.0.0.1:${port}`).launch();
+  const idp = await startMockIdp();
+  const daemon = daemonOn(`redis://127.0.0.1:${port}`, idp.url).launch();
   const url = await urlOf(daemon);
 
   await daemon.waitForLine((line) => line.includes('cannot be reached'));
@@ -35,9 +36,13 @@ test('a daemon that finds no Redis says so, is alive and not ready, and joins wh
     problems: expect.arrayContaining(['redis-unreachable']),
   });
 
+  // A scrape of the metrics asks for what is in the queue, also before there is one.
+  expect((await fetch(`${url}/metrics`)).status).toBe(200);
+
   await ownRedis({ port });
   await daemon.waitForLine((line) => line.includes('joined the fleet'));
   await eventually(async () => (await fetch(`${url}/readyz`)).status === 200, 'ready');
+  await daemon.waitForLine((line) => line.includes('token refreshed'));
   expect((await daemon.stop()).code).toBe(0);
 });
 
