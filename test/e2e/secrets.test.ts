@@ -1,7 +1,11 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { Redis } from 'ioredis';
 import { expect, onTestFinished, test } from 'vitest';
+import { makeCertificate } from '../support/certificates.ts';
 import { fleet, startMockIdp } from '../support/fleet.ts';
 import { Reader } from '../support/reader.ts';
 import { connect, ownRedis } from '../support/redis.ts';
@@ -9,6 +13,7 @@ import { connect, ownRedis } from '../support/redis.ts';
 const SECRET = 'Sentinel~secret/one+two=';
 const WRONG_SECRET = 'Sentinel~wrong/secret+x=';
 const PASSWORD = 'SentinelRedisPassword';
+const PASSPHRASE = 'Sentinel~pass/phrase+x=';
 const CLIENT_ID = 'sentinel-client';
 
 /** What a secret may look like where it has leaked. */
@@ -22,13 +27,17 @@ function disguises(secret: string): string[] {
 }
 
 /** A server that sends back what it was sent, wherever an answer has room for it. */
-async function startEcho(): Promise<string> {
+async function startEcho(): Promise<{ url: string; assertions: readonly string[] }> {
+  const assertions: string[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const body = Buffer.concat(chunks).toString();
-      const secret = new URLSearchParams(body).get('client_secret') ?? request.headers.authorization ?? '';
+      const asked = new URLSearchParams(body);
+      const assertion = asked.get('client_assertion');
+      if (assertion !== null) assertions.push(assertion);
+      const secret = asked.get('client_secret') ?? assertion ?? request.headers.authorization ?? '';
       response.writeHead(401, {
         'content-type': 'application/json',
         'www-authenticate': secret.replaceAll(/[^\x20-\x7e]/g, ''),
@@ -50,7 +59,18 @@ async function startEcho(): Promise<string> {
     server.close();
     server.closeAllConnections();
   });
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, assertions };
+}
+
+/** A certificate with its encrypted key, in a file. */
+async function encryptedCertificate(): Promise<{ file: string; key: string }> {
+  const { certificatePem, privateKey } = await makeCertificate();
+  const options = { format: 'pem', type: 'pkcs8', cipher: 'aes-256-cbc', passphrase: PASSPHRASE } as const;
+  const folder = mkdtempSync(join(tmpdir(), 'evertoken-secrets-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'certificate.pem');
+  writeFileSync(file, `${certificatePem}\n${privateKey.export(options).toString()}`);
+  return { file, key: privateKey.export({ format: 'pem', type: 'pkcs8' }).toString() };
 }
 
 /** Everything that is in Redis, as text, but for the token keys. */
@@ -76,7 +96,8 @@ test('no secret, password or token is in any output, job, event, state, metric o
 }, async () => {
   const redis = await ownRedis({ password: PASSWORD });
   const idp = await startMockIdp('--lifetime', '20s', '--client', `${CLIENT_ID}:${SECRET}`);
-  const echo = await startEcho();
+  const { url: echo, assertions } = await startEcho();
+  const { file, key } = await encryptedCertificate();
   const client = (name: string, endpoint: string, secret: string, method: string): string => `
   ${name}:
     clientId: ${CLIENT_ID}
@@ -94,8 +115,18 @@ test('no secret, password or token is in any output, job, event, state, metric o
       client('wrong', `${idp.url}/{tenant}/token`, 'WRONG', 'client_secret_post'),
       client('echo-post', `${echo}/{tenant}`, 'GOOD', 'client_secret_post'),
       client('echo-basic', `${echo}/{tenant}`, 'GOOD', 'client_secret_basic'),
+      client('echo-key', `${echo}/{tenant}`, 'GOOD', 'client_secret_post').replace(
+        /secret: \{.*?\}/,
+        `certificate: { file: ${file}, passphrase: { env: PASSPHRASE } }`,
+      ),
     ].join('\n'),
-    env: { GOOD: SECRET, WRONG: WRONG_SECRET, REDIS_URL: redis.url, EVERTOKEN_LOG_LEVEL: 'trace' },
+    env: {
+      PASSPHRASE,
+      GOOD: SECRET,
+      WRONG: WRONG_SECRET,
+      REDIS_URL: redis.url,
+      EVERTOKEN_LOG_LEVEL: 'trace',
+    },
   });
   const tokens = new Set<string>();
   const consumer = connect(redis.url);
@@ -131,6 +162,7 @@ test('no secret, password or token is in any output, job, event, state, metric o
     ['explain', 'good/one/api'],
     ['explain', 'wrong/one/api', '--json'],
     ['explain', 'echo-post/one/api'],
+    ['explain', 'echo-key/one/api', '--json'],
     ['refresh', 'good/*/*', '--force', '--wait'],
     ['refresh', 'wrong/*/*', '--force', '--wait', '--timeout', '5s'],
     ['refresh', 'nothing/*/*'],
@@ -167,6 +199,10 @@ test('no secret, password or token is in any output, job, event, state, metric o
     const [, , signature = token] = token.split('.');
     expect(everything.includes(token) || everything.includes(signature)).toBe(false);
   }
-  for (const text of [SECRET, WRONG_SECRET, PASSWORD].flatMap(disguises))
+  expect(assertions.length).toBeGreaterThan(0);
+  const signatures = assertions.map((assertion) => assertion.split('.')[2] ?? assertion);
+  const keyLines = key.split('\n').filter((line) => line !== '' && !line.startsWith('-'));
+  for (const text of [...signatures, ...keyLines]) expect(everything.includes(text), text).toBe(false);
+  for (const text of [SECRET, WRONG_SECRET, PASSWORD, PASSPHRASE].flatMap(disguises))
     expect(everything.includes(text), text).toBe(false);
 });
