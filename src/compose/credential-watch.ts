@@ -1,4 +1,4 @@
-import type { Client } from '../core/client.ts';
+import { type Client, withoutTenants } from '../core/client.ts';
 import type { Recovery } from '../core/credential-choice.ts';
 import { advice } from '../core/failure.ts';
 import { type ExpiryWarning, expiryWarning } from '../credentials/expiry.ts';
@@ -32,9 +32,6 @@ interface Told {
 /** A mark that nobody renews counts for nothing after a while. */
 const TELL_AGAIN_MS = 60_000;
 const EVERYTHING: Recovery = { withinMs: Number.POSITIVE_INFINITY, excused: [] };
-
-/** Its list of tenants may change all the time, and says nothing about its credentials. */
-const withoutTenants = (client: Client): string => JSON.stringify({ ...client, tenants: [] });
 
 /** Looks after the credentials of a process: what has changed, what cannot be used, what is about to end. */
 export class CredentialWatch {

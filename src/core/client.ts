@@ -133,3 +133,6 @@ export interface Target extends TargetPolicy {
   /** The token endpoint, `{tenant}` filled in and percent-encoded. */
   readonly tokenUrl: string;
 }
+
+/** Tells one client from another but for their tenants, whose list may change all the time and says nothing of the rest. */
+export const withoutTenants = (client: Client): string => JSON.stringify({ ...client, tenants: [] });

@@ -53,6 +53,11 @@ export function parseTarget(id: string): TargetParts {
   return { client, tenant, resource };
 }
 
+const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Whether a text is a GUID, as Entra's ids are; in either case. */
+export const isGuid = (text: string): boolean => GUID.test(text);
+
 /** The client of an id, also of a text that is none: what stands before the first slash. */
 export const clientOf = (id: TargetId): string => id.slice(0, Math.max(0, id.indexOf('/')));
 

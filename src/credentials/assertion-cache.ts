@@ -1,5 +1,5 @@
+import type { Moment } from '../core/client-authentication.ts';
 import type { Secret } from '../core/secret.ts';
-import type { Moment } from './authentication.ts';
 
 interface Signed {
   readonly assertion: Promise<Secret>;

@@ -1,9 +1,9 @@
 import { type KeyObject, randomUUID } from 'node:crypto';
 import { type JWTPayload, SignJWT } from 'jose';
 import type { AssertionOptions, Client } from '../core/client.ts';
+import type { ClientAuthentication, TokenRequest } from '../core/client-authentication.ts';
 import { Secret } from '../core/secret.ts';
 import { AssertionCache } from './assertion-cache.ts';
-import type { AuthenticatedRequest, Authentication } from './authentication.ts';
 
 /** What signs assertions, and how servers recognize it. */
 export interface SigningKey {
@@ -38,7 +38,7 @@ export function signedAssertion(
   client: Pick<Client, 'clientId' | 'grant'>,
   options: AssertionOptions,
   signer: SigningKey,
-): Authentication {
+): ClientAuthentication {
   const { grant, clientId } = client;
   const cache = new AssertionCache(options.lifetimeMs);
   const scopeInAssertion = grant.kind === 'jwt_bearer' && grant.scopeInAssertion;
@@ -85,7 +85,7 @@ export function assertionClaims(
 
 /** Puts an assertion where the grant wants it (RFC 7521 sections 4.1 and 4.2). */
 export function placeAssertion(
-  { body }: Pick<AuthenticatedRequest, 'body'>,
+  { body }: Pick<TokenRequest, 'body'>,
   { clientId, grant }: Pick<Client, 'clientId' | 'grant'>,
   assertion: Secret,
 ): void {

@@ -1,7 +1,7 @@
 import type { Client } from '../core/client.ts';
+import type { ClientAuthentication } from '../core/client-authentication.ts';
 import { Secret } from '../core/secret.ts';
 import { placeAssertion } from './assertion.ts';
-import type { Authentication } from './authentication.ts';
 import { CredentialError } from './credential-error.ts';
 
 /** A JWT that another issuer has signed, and its `exp` (epoch ms) if it has one. */
@@ -29,7 +29,10 @@ export function readForeignJwt(content: Buffer): ForeignJwt {
 }
 
 /** Sends the JWT of another issuer as the assertion. */
-export function foreignAssertion(client: Pick<Client, 'clientId' | 'grant'>, jwt: Secret): Authentication {
+export function foreignAssertion(
+  client: Pick<Client, 'clientId' | 'grant'>,
+  jwt: Secret,
+): ClientAuthentication {
   return (request) => placeAssertion(request, client, jwt);
 }
 

@@ -1,14 +1,13 @@
+import type { ClientAuthentication, ClientTls } from '../core/client-authentication.ts';
 import type { Problem } from '../core/failure.ts';
-import type { Authentication } from './authentication.ts';
-import type { TlsIdentity } from './mutual-tls.ts';
 
 /** A credential that can be used. */
 export interface AtHand {
   /** 8 characters; the same for as long as the credential is the same. */
   readonly fingerprint: string;
-  readonly authenticate: Authentication;
+  readonly authenticate: ClientAuthentication;
   /** With what the connection itself has to prove the client; undefined: the usual connection. */
-  readonly tls: TlsIdentity | undefined;
+  readonly tls: ClientTls | undefined;
   /** When it ends, epoch ms, where that is known and an operator has to do something about it. */
   readonly endsAt: number | undefined;
   /** Whether a clock can be the reason why it is refused, and a new signature the remedy. */

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client, ManagedIdentity } from '../core/client.ts';
+import type { ClientAuthentication, Moment } from '../core/client-authentication.ts';
 import { Secret } from '../core/secret.ts';
 import { placeAssertion } from './assertion.ts';
-import type { Authentication, Moment } from './authentication.ts';
 import type { Azure, TokenSource } from './azure.ts';
 import { CredentialError } from './credential-error.ts';
 
@@ -21,7 +21,7 @@ export async function managedIdentityAssertion(
   client: Pick<Client, 'clientId' | 'grant'>,
   identity: ManagedIdentity,
   azure: Azure,
-): Promise<Authentication> {
+): Promise<ClientAuthentication> {
   const source = await azure.managedIdentity(identity);
   let held: Held | undefined;
   let asking: Promise<Held> | undefined;

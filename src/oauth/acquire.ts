@@ -1,8 +1,9 @@
 import type { Grant, Target } from '../core/client.ts';
+import type { ClientAuthentication, ClientTls, Moment, TokenRequest } from '../core/client-authentication.ts';
 import { classify, type Failure } from '../core/failure.ts';
-import type { ClientTls, Exchange, TokenEndpoint } from './endpoint.ts';
+import type { Exchange, TokenEndpoint } from './endpoint.ts';
 import { unsent } from './in-flight.ts';
-import { type ClientAuthentication, type Moment, type TokenRequest, tokenRequest } from './request.ts';
+import { tokenRequest } from './request.ts';
 import { dateOf, type IssuedToken, readTokenResponse } from './response.ts';
 import { checkToken } from './token-check.ts';
 

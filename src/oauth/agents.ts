@@ -1,22 +1,12 @@
 import { createSecureContext, getCACertificates, type SecureContext } from 'node:tls';
 import { Agent, type Dispatcher } from 'undici';
+import type { ClientTls } from '../core/client-authentication.ts';
 import type { Problem } from '../core/codes.ts';
-import type { Secret } from '../core/secret.ts';
 import { certificateConnector } from './client-certificate.ts';
 import { type Environment, type ProxySettings, proxyAgent, readProxySettings } from './proxy.ts';
 
 /** A token response is a few kilobytes; whatever is larger is none. */
 const MAX_RESPONSE_BYTES = 1024 * 1024;
-
-/** A client certificate for mutual TLS (RFC 8705). */
-export interface ClientTls {
-  /** Of the certificate. */
-  readonly fingerprint: string;
-  /** PEM, the client's own certificate first. */
-  readonly certificateChainPem: string;
-  /** PEM, PKCS#8. */
-  readonly key: Secret;
-}
 
 /** What connections must have in common to be shared. */
 export interface ConnectionSettings {

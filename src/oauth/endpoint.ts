@@ -1,11 +1,10 @@
 import type { Dispatcher } from 'undici';
+import type { TokenRequest } from '../core/client-authentication.ts';
 import { Agents, type ConnectionSettings } from './agents.ts';
 import { ClockSkews } from './clock-skew.ts';
 import { type Exchange, InFlight, unsent } from './in-flight.ts';
 import type { Environment } from './proxy.ts';
-import type { TokenRequest } from './request.ts';
 
-export type { ClientTls } from './agents.ts';
 export type { Exchange } from './in-flight.ts';
 
 export interface TokenEndpointOptions {

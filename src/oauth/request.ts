@@ -1,27 +1,6 @@
 import { type Claims, mergeClaims, readClaims } from '../core/claims.ts';
 import type { Target } from '../core/client.ts';
-
-/**
- * A token request on its way to the wire. Client authentication writes into `headers` and `body`, which from
- * then on hold the credential: a request lives within one attempt and is not logged.
- */
-export interface TokenRequest {
-  readonly url: string;
-  /** Names in lower case. */
-  readonly headers: Record<string, string>;
-  readonly body: URLSearchParams;
-}
-
-/** When a request is authenticated, for what is signed. */
-export interface Moment {
-  /** The server's time, epoch ms. */
-  readonly now: number;
-  /** Sign anew even if an earlier assertion should still be valid. */
-  readonly signAgain: boolean;
-}
-
-/** Proves who the client is by changing the request's body or headers (RFC 6749 section 2.3). */
-export type ClientAuthentication = (request: TokenRequest, moment: Moment) => void | Promise<void>;
+import type { TokenRequest } from '../core/client-authentication.ts';
 
 /**
  * The client-credentials request for a target (RFC 6749 section 4.4.2), without client authentication. Pure.

@@ -2,6 +2,7 @@ import type { Problem } from '../core/codes.ts';
 import { type AnsweredBy, classify, type Failure } from '../core/failure.ts';
 import { parseHttpDate, parseRetryAfterMs } from '../core/retry-after.ts';
 import { Secret } from '../core/secret.ts';
+import { isGuid } from '../core/target.ts';
 
 /** A whole HTTP answer of a token endpoint. The body may be a token, so it cannot be printed. */
 export interface Answer {
@@ -156,7 +157,5 @@ function headerOf(headers: Answer['headers'], name: string): string | undefined 
 
 /** Ids only: whatever else a server puts there could be anything, also what it was sent. */
 function guid(value: unknown): string | undefined {
-  return typeof value === 'string' && /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(value)
-    ? value.toLowerCase()
-    : undefined;
+  return typeof value === 'string' && isGuid(value) ? value.toLowerCase() : undefined;
 }

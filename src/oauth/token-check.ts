@@ -3,8 +3,7 @@ import { decodeJwt } from 'jose';
 import type { Target } from '../core/client.ts';
 import type { Problem } from '../core/codes.ts';
 import type { Secret } from '../core/secret.ts';
-
-const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+import { isGuid } from '../core/target.ts';
 
 /** What can be told of a token without its key: a problem that forbids to publish it, or who it is. */
 export type TokenCheck = { readonly problem: Problem } | TokenIdentity;
@@ -46,11 +45,11 @@ function findProblem(claims: Json, target: Target, serverNow: number): Problem |
 
 /** Only GUIDs are compared: a tenant may be configured by a domain of it. */
 function contradicts(claim: unknown, expected: string): boolean {
-  return typeof claim === 'string' && GUID.test(expected) && claim.toLowerCase() !== expected.toLowerCase();
+  return typeof claim === 'string' && isGuid(expected) && claim.toLowerCase() !== expected.toLowerCase();
 }
 
 const guid = (claim: unknown): string | undefined =>
-  typeof claim === 'string' && GUID.test(claim) ? claim.toLowerCase() : undefined;
+  typeof claim === 'string' && isGuid(claim) ? claim.toLowerCase() : undefined;
 
 function digestOf(accessToken: Secret): string {
   return createHash('sha256').update(accessToken.reveal()).digest('base64url').slice(0, 8);

@@ -6,6 +6,7 @@ import { classify, type Failure } from '../core/failure.ts';
 import type { Gate } from '../core/gate.ts';
 import { type RefreshWindow, refreshWindow, type Span } from '../core/plan.ts';
 import type { TargetState } from '../core/state.ts';
+import { isGuid } from '../core/target.ts';
 import type { Token } from '../core/token.ts';
 import type { Chosen, ChosenCredential, Credentials } from './credential-choice.ts';
 import { gateReports } from './gate-reports.ts';
@@ -76,7 +77,7 @@ export async function attemptRefresh(begun: Begun, plan: Plan, deps: AttemptDepe
     issuedAt: sentAt,
     expiresAt: sentAt + acquired.expiresInSeconds * 1000,
     generation: begun.generation,
-    tenantId: GUID.test(begun.target.tenant) ? '' : (acquired.tenantId ?? ''),
+    tenantId: isGuid(begun.target.tenant) ? '' : (acquired.tenantId ?? ''),
   };
   const conclusion = await concludeToken(begun, token, plan, deps);
   // Not before the token is safe: it is what counts, whatever becomes of the mark.
@@ -133,15 +134,13 @@ async function acquireToken(
   return result;
 }
 
-const GUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
-
 /** A domain says nothing about the tenant's id, but its tokens before have said it. */
 function findOtherTenant(
   { target, state }: Begun,
   { tenantId }: Extract<Acquired, { ok: true }>,
 ): Failure | undefined {
   const isSame = state.tenantId === '' || tenantId === undefined || tenantId === state.tenantId;
-  if (isSame || GUID.test(target.tenant)) return undefined;
+  if (isSame || isGuid(target.tenant)) return undefined;
   return classify({ answeredBy: 'server', problem: 'token of another tenant' });
 }
 

@@ -1,4 +1,4 @@
-import type { Client, Target } from '../core/client.ts';
+import { type Client, type Target, withoutTenants } from '../core/client.ts';
 import { decide } from '../core/decide.ts';
 import type { Due } from '../core/filing.ts';
 import { candidates } from '../core/plan.ts';
@@ -161,5 +161,3 @@ function isChanged(before: Client | undefined, now: Client): boolean {
 }
 
 const comparisons = new WeakMap<Client, { readonly before: Client; readonly changed: boolean }>();
-
-const withoutTenants = (client: Client): string => JSON.stringify({ ...client, tenants: [] });

@@ -10,7 +10,7 @@ import type {
   SecretCredential,
   SecretSource,
 } from '../../src/core/client.ts';
-import type { AuthenticatedRequest, Moment } from '../../src/credentials/authentication.ts';
+import type { Moment, TokenRequest } from '../../src/core/client-authentication.ts';
 import { type AtHand, type Entry, Keyring, type KeyringOptions } from '../../src/credentials/keyring.ts';
 
 export const CLIENT_ID = '11111111-1111-4111-8111-111111111111';
@@ -114,7 +114,7 @@ export function atHandOf(entry: Entry): AtHand {
 export async function authenticated(
   entry: Entry,
   { url = TOKEN_URL, now = Date.now(), signAgain = false }: Partial<Moment & { url: string }> = {},
-): Promise<AuthenticatedRequest> {
+): Promise<TokenRequest> {
   const body = new URLSearchParams({ grant_type: 'client_credentials', scope: 'read', client_id: CLIENT_ID });
   const request = { url, headers: {}, body };
   await atHandOf(entry).authenticate(request, { now, signAgain });

@@ -2,10 +2,10 @@ import { inspect } from 'node:util';
 import { UnsecuredJWT } from 'jose';
 import { describe, expect, it, onTestFinished, test, vi } from 'vitest';
 import type { Grant } from '../../src/core/client.ts';
+import type { ClientAuthentication, Moment, TokenRequest } from '../../src/core/client-authentication.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { type Acquired, type AcquireOptions, acquire } from '../../src/oauth/acquire.ts';
 import type { Exchange, SendOptions } from '../../src/oauth/endpoint.ts';
-import type { ClientAuthentication, Moment, TokenRequest } from '../../src/oauth/request.ts';
 import { targetOf, type Wanted } from '../support/target.ts';
 
 const NOW = Date.UTC(2026, 10, 22, 12, 0, 0);

@@ -5,8 +5,8 @@ import { createServer as createTcpServer } from 'node:net';
 import { setImmediate as yieldToLoop } from 'node:timers/promises';
 import { inspect } from 'node:util';
 import { expect, it, onTestFinished, test } from 'vitest';
+import type { TokenRequest } from '../../src/core/client-authentication.ts';
 import { type Exchange, TokenEndpoint, type TokenEndpointOptions } from '../../src/oauth/endpoint.ts';
-import type { TokenRequest } from '../../src/oauth/request.ts';
 import { serve } from '../support/http-server.ts';
 
 function endpointWith(options: Partial<TokenEndpointOptions> = {}): TokenEndpoint {

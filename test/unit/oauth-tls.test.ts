@@ -8,13 +8,9 @@ import { createInterface } from 'node:readline';
 import { getCACertificates, setDefaultCACertificates, type TLSSocket } from 'node:tls';
 import { inspect } from 'node:util';
 import { beforeAll, describe, expect, it, onTestFinished, test } from 'vitest';
+import type { ClientTls } from '../../src/core/client-authentication.ts';
 import { Secret } from '../../src/core/secret.ts';
-import {
-  type ClientTls,
-  type Exchange,
-  TokenEndpoint,
-  type TokenEndpointOptions,
-} from '../../src/oauth/endpoint.ts';
+import { type Exchange, TokenEndpoint, type TokenEndpointOptions } from '../../src/oauth/endpoint.ts';
 import { type Certified, makeCertificate } from '../support/certificates.ts';
 import { eventually } from '../support/eventually.ts';
 import { type HttpServer, serve } from '../support/http-server.ts';
