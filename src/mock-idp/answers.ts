@@ -55,9 +55,9 @@ export interface Verdict {
 export function verify(asked: Asked, verifier: Verifier): Verdict | Promise<Verdict> {
   const { body } = asked;
   if (!/^application\/x-www-form-urlencoded(?:;|$)/i.test(asked.contentType ?? ''))
-    return { result: invalidRequest('The request body must be form-encoded.') };
+    return { result: invalidRequest('The request body must be form-encoded.', 'not-a-form') };
   if (new Set(body.keys()).size !== body.size)
-    return { result: invalidRequest('A parameter is included more than once.') };
+    return { result: invalidRequest('A parameter is included more than once.', 'duplicate-parameter') };
   if (body.get('grant_type') !== 'client_credentials')
     return {
       result: refused(400, 'unsupported_grant_type', 70003, 'The app requested an unsupported grant type.'),
@@ -91,7 +91,7 @@ function claimedBy({ authorization, body }: Asked): Claimed | Refused {
   const assertion = body.get('client_assertion');
   const isDouble = basic !== undefined && body.has('client_secret');
   if (isDouble || (assertion !== null && secret !== null))
-    return invalidRequest('The client used more than one way to authenticate.');
+    return invalidRequest('The client used more than one way to authenticate.', 'two-authentications');
   const clientId = basic?.clientId ?? body.get('client_id');
   if (!clientId) return invalidRequest('The parameter client_id is missing.');
   if (basic && (body.get('client_id') ?? clientId) !== clientId)

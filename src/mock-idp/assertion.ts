@@ -47,7 +47,8 @@ const WRONG_CLIENT = invalidClient(
   700021,
   "The client assertion application identifier doesn't match the client_id parameter.",
 );
-const REPLAYED = invalidClient(50027, 'The JWT token was used before, or has no jti.');
+const REUSED = invalidClient(50027, 'The JWT token was used before.', 'assertion-reused');
+const WITHOUT_ID = invalidClient(50027, 'The JWT token has no jti.');
 
 /** RFC 7523 section 3: signed by the client itself, or, when its issuer is somebody else, federated. */
 export async function proveByAssertion(asserted: Asserted): Promise<Proof> {
@@ -84,8 +85,9 @@ async function proveOwn(asserted: Asserted, { thumbprint, kid }: Decoded): Promi
   const checked = await check(asserted, known.key, audiences, { issuer: clientId, subject: clientId });
   if (checked.refused) return refuse(checked.refused, known.name);
   const { jti, exp = 0 } = checked.payload;
-  const isReplay = seen?.isKnown(clientId, jti, exp, now / 1000) ?? false;
-  return { credential: known.name, refused: isReplay ? REPLAYED : undefined };
+  const isKnown = seen?.isKnown(clientId, jti, exp, now / 1000) ?? false;
+  if (!isKnown) return { credential: known.name };
+  return refuse(jti === undefined ? WITHOUT_ID : REUSED, known.name);
 }
 
 function findKey(registration: Registration, thumbprint: unknown, kid: unknown): KnownKey | undefined {

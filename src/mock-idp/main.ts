@@ -1,45 +1,47 @@
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { ERROR_EXIT_CODES, EvertokenError } from '../core/errors.ts';
-import { printable } from '../core/target.ts';
+import type { Behaviour } from './behaviour.ts';
 import { type Clients, type MockClient, parseClients } from './clients.ts';
-import {
-  DEMO_CLIENT,
-  type Lifetime,
-  parseClient,
-  parseDelayMs,
-  parseLifetime,
-  parsePort,
-  parseWord,
-  SIGNINGS,
-  type Signing,
-} from './options.ts';
+import { readSetting, type SettingName } from './control.ts';
+import { parseJson, readInput } from './input.ts';
+import { DEMO_CLIENT, MODES, parseClient, parsePort, parseWord, SIGNINGS, type Signing } from './options.ts';
+import { parseScenario, type Step } from './scenario.ts';
 import { startMockIdp } from './server.ts';
 
-interface Flags {
+type SettingFlags = { readonly [Name in SettingName]?: Partial<Behaviour> };
+
+interface Flags extends Omit<SettingFlags, 'clients'> {
   readonly port: number;
-  readonly lifetime: Lifetime | undefined;
   readonly client: readonly MockClient[] | undefined;
   readonly clients: Clients | undefined;
-  readonly delay: number;
+  readonly scenario: readonly Step[] | undefined;
   readonly signing: Signing;
   readonly exitWithParent: boolean | undefined;
 }
 
+/** Flags that set what `POST /control` sets by the same name in camelCase. */
+const SETTING_FLAGS = [
+  ['lifetime', '--lifetime <duration>', "tokens' lifetime, or a range as 50s..70s (default: 60s)"],
+  ['refreshIn', '--refresh-in <share>', 'answer with refresh_in, this share of expires_in, as 50%'],
+  ['delay', '--delay <duration>', 'wait before each answer (default: 0)'],
+  ['mode', '--mode <mode>', `${MODES.join(', ')} (default: ok)`],
+  ['share', '--share <share>', 'how many of the requests meet the mode (default: 100%)'],
+  ['rate', '--rate <rate>', 'token requests that the server takes, as 100/s (default: any number)'],
+  ['tenantRate', '--tenant-rate <rate>', 'the same for each client in each tenant'],
+  ['loop', '--loop <rate>', 'so many identical requests are a loop, as 15/5m (default: none are)'],
+  ['retryAfter', '--retry-after <duration>', 'Retry-After of each 429, or none (default: 60s)'],
+  ['grace', '--grace <duration>', 'how long after a 429 requests may still be under way (default: 500ms)'],
+] as const satisfies readonly (readonly [SettingName, string, string])[];
+
 /**
  * The command `mock-idp`, to be run by itself or mounted into another command line. Its action prints one line
- * of JSON, `{"listening":"http://127.0.0.1:PORT"}`, and lasts until SIGTERM, SIGINT or, with
- * `--exit-with-parent`, the end of standard input. Throws `LISTEN_FAILED`.
+ * of JSON, `{"listening":"http://127.0.0.1:PORT"}`, and one for each step of a scenario, and lasts until SIGTERM,
+ * SIGINT or, with `--exit-with-parent`, the end of standard input. Throws `LISTEN_FAILED`.
  */
 export function mockIdpCommand(): Command {
-  return new Command('mock-idp')
+  const command = new Command('mock-idp')
     .description('run an authorization server for tests and demonstrations, on a loopback port')
     .option('--port <port>', 'port to listen on; 0 takes a free one', argument(parsePort), 0)
-    .option(
-      '--lifetime <duration>',
-      "tokens' lifetime, or a range as 50s..70s (default: 60s)",
-      argument(parseLifetime),
-    )
     .option(
       '--client <id:secret>',
       `a client to accept; repeatable (default: ${DEMO_CLIENT.clientId}:${DEMO_CLIENT.secret})`,
@@ -50,10 +52,21 @@ export function mockIdpCommand(): Command {
         '--clients <file>',
         'JSON: clients with secrets, certificates, keys and federated identities',
       )
-        .argParser(argument(readClients))
+        .argParser(argument((file) => readInput(file, (text) => parseClients(parseJson(text)))))
         .conflicts('client'),
+    );
+  for (const [name, flags, description] of SETTING_FLAGS)
+    command.option(
+      flags,
+      description,
+      argument((text) => readSetting(name, text)),
+    );
+  return command
+    .option(
+      '--scenario <file>',
+      'JSON or YAML: how all of this changes while it runs',
+      argument((file) => readInput(file, parseScenario)),
     )
-    .option('--delay <duration>', 'wait before each answer', argument(parseDelayMs), 0)
     .option(
       '--signing <kind>',
       `${SIGNINGS.join(', ')} (a signature that verifies nowhere, and costs nothing)`,
@@ -65,27 +78,25 @@ export function mockIdpCommand(): Command {
     .action(run);
 }
 
-async function run({
-  port,
-  lifetime,
-  client,
-  clients,
-  delay,
-  signing,
-  exitWithParent,
-}: Flags): Promise<void> {
+async function run(flags: Flags): Promise<void> {
+  const { port, client, clients, scenario, signing, exitWithParent } = flags;
   const server = await startMockIdp({
     port,
-    ...(lifetime && { lifetime }),
+    signing,
     ...(client && { clients: client }),
     ...(clients && { registered: clients }),
-    delayMs: delay,
-    signing,
+    ...(scenario && { scenario }),
+    behaviour: Object.assign({}, ...SETTING_FLAGS.map(([name]) => flags[name])),
+    onStep: (event, { index, at }) => print({ [event]: index, at }),
   });
   const ended = endOfRun(exitWithParent === true);
-  process.stdout.write(`${JSON.stringify({ listening: server.url })}\n`);
+  print({ listening: server.url });
   await ended;
   await server.close();
+}
+
+function print(value: object): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
 }
 
 function endOfRun(withParent: boolean): Promise<void> {
@@ -112,17 +123,6 @@ function argument<Value>(parse: (text: string) => Value): (text: string) => Valu
 
 function collectClient(text: string, before: readonly MockClient[] | undefined): readonly MockClient[] {
   return [...(before ?? []), argument(parseClient)(text)];
-}
-
-function readClients(file: string): Clients {
-  let value: unknown;
-  try {
-    value = JSON.parse(readFileSync(file, 'utf8'));
-  } catch {
-    // A parser's message shows a part of the text, which holds secrets.
-    throw new EvertokenError('USAGE', `expected a file of JSON at "${printable(file)}"`);
-  }
-  return parseClients(value);
 }
 
 if (import.meta.main) {

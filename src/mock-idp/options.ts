@@ -1,35 +1,34 @@
-import { parseDurationMs } from '../core/duration.ts';
+import { parseDurationMs, parseRate, type Rate } from '../core/duration.ts';
 import { EvertokenError } from '../core/errors.ts';
 import { printable } from '../core/target.ts';
-import type { Clients, MockClient } from './clients.ts';
+import type { MockClient } from './clients.ts';
 
 /** How access tokens are signed. `premade`: right in everything but the signature, and so without its cost. */
 export const SIGNINGS = ['es256', 'rs256', 'hs256', 'premade'] as const;
 export type Signing = (typeof SIGNINGS)[number];
 
 /** What the server does with a token request, beside answering it as it should. */
-export const MODES = ['ok', 'unavailable', 'hang', 'reset'] as const;
+export const MODES = [
+  'ok',
+  'unavailable',
+  'server-error',
+  'bad-gateway',
+  'html',
+  'empty',
+  'truncated',
+  'no-token',
+  'no-expiry',
+  'redirect',
+  'slow-body',
+  'hang',
+  'reset',
+] as const;
 export type Mode = (typeof MODES)[number];
 
 /** Each token's lifetime is drawn from it, both ends included. Whole seconds. */
 export interface Lifetime {
   readonly minSeconds: number;
   readonly maxSeconds: number;
-}
-
-export interface MockIdpOptions {
-  /** Loopback only. Default 0: any free port. */
-  readonly port?: number;
-  /** Default 60 s to 60 s. */
-  readonly lifetime?: Lifetime;
-  /** Default {@link DEMO_CLIENT} alone. */
-  readonly clients?: readonly MockClient[];
-  /** In place of `clients`: all that each may prove itself with. */
-  readonly registered?: Clients;
-  /** How long each token request waits for its answer. Default 0. */
-  readonly delayMs?: number;
-  /** Default `es256`. */
-  readonly signing?: Signing;
 }
 
 /** The client that is accepted when none is named. Its secret is public, which a mock's may be. */
@@ -64,6 +63,44 @@ export function parseDelayMs(text: string): number {
   return delayMs;
 }
 
+/** A timer of Node takes no more. */
+const MOST_SPAN_MS = 24 * 86_400_000;
+
+/** Reads a duration of at most 24 days; `0` and `0s` mean none. Throws `USAGE`. */
+export function parseSpanMs(text: string): number {
+  const ms = parseDelayMs(text);
+  if (ms > MOST_SPAN_MS) throw usage('at most 24d', text);
+  return ms;
+}
+
+/** Reads a duration of at most 24 days, or `none`. Throws `USAGE`, also for 0. */
+export function parseRetryAfterMs(text: string): number | undefined {
+  const ms = text === 'none' ? undefined : parseSpanMs(text);
+  if (ms === 0) throw usage('a duration such as 60s, or none', text);
+  return ms;
+}
+
+/** Reads `100/s` or `5/10s`. Throws `USAGE`, also for a rate of 0. */
+export function parseRateLimit(text: string): Rate {
+  const rate = parseRate(text);
+  if (rate === undefined) throw usage('a rate above 0 such as 100/s', text);
+  return rate;
+}
+
+/** Reads `15/5m`: so many identical requests in a window are a loop. Throws `USAGE`, also for fewer than 2. */
+export function parseLoop(text: string): Rate {
+  const loop = parseRate(text);
+  if (loop === undefined || loop.count < 2) throw usage('at least 2 identical requests, as 15/5m', text);
+  return loop;
+}
+
+/** Reads `0%` to `100%`, as 0 to 1. Throws `USAGE`. */
+export function parseShare(text: string): number {
+  const percent = /^\d+(?:\.\d+)?%$/.test(text) ? Number(text.slice(0, -1)) : Number.NaN;
+  if (!(percent <= 100)) throw usage('a share from 0% to 100%', text);
+  return percent / 100;
+}
+
 /** Throws `USAGE` for anything but 0 to 65535. */
 export function parsePort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN;
@@ -77,6 +114,13 @@ export function parseWord<Word extends string>(words: readonly Word[], text: str
   if (word === undefined) throw usage(`one of ${words.join(', ')}`, text);
   return word;
 }
+
+/** As {@link parseLifetime} reads it. */
+export const formatLifetime = ({ minSeconds, maxSeconds }: Lifetime): string =>
+  minSeconds === maxSeconds ? `${minSeconds}s` : `${minSeconds}s..${maxSeconds}s`;
+
+/** As {@link parseDelayMs} reads it. */
+export const formatMs = (ms: number): string => (ms % 1000 === 0 ? `${ms / 1000}s` : `${ms}ms`);
 
 function usage(expected: string, got: string): EvertokenError {
   return new EvertokenError('USAGE', `expected ${expected}, but got "${printable(got)}"`);

@@ -1,3 +1,5 @@
+import { Violations } from './violations.ts';
+
 /** One token request, as it was counted when its body had arrived. */
 export interface RecordedRequest {
   /** Epoch milliseconds. */
@@ -9,22 +11,31 @@ export interface RecordedRequest {
   status: number;
   /** The name of what the client proved itself with, or tried to: 8 characters, never a secret. */
   credential?: string | undefined;
-  /** What it was refused with: Entra's number, or the `error` where the server gives no numbers. */
+  /**
+   * What it was refused with: Entra's number, the `error` where the server gives no numbers, `rate` by the whole
+   * server's; or the mode of a wrong answer.
+   */
   error?: number | string | undefined;
 }
 
 /** What the server saw. The counts are for its whole life, what is about spans of time for the bounded log. */
 export interface MockIdpStats {
   readonly requests: number;
+  /** Answers with a token. */
   readonly issued: number;
   readonly failed: number;
   readonly inFlight: number;
+  /** Answers with 429. */
+  readonly throttled: number;
   /** The most requests in any second, not only in whole ones. */
   readonly peakPerSecond: number;
   /** The most requests with the same tenant, client and scope in any `identicalWindowMs`. */
   readonly maxIdenticalInWindow: number;
   readonly identicalWindowMs: number;
   readonly byStatus: Readonly<Record<string, number>>;
+  readonly byError: Readonly<Record<string, number>>;
+  /** What no client must do, by name. */
+  readonly violations: Readonly<Record<string, number>>;
   /** Processor time of the whole process, user and system. */
   readonly cpuMs: number;
   readonly uptimeMs: number;
@@ -35,12 +46,15 @@ const SECOND_MS = 1000;
 
 /** The counts, and a ring of the newest requests. */
 export class RequestRecord {
+  readonly violations = new Violations();
   readonly #limit: number;
   readonly #ring: RecordedRequest[] = [];
   readonly #startedAt = performance.now();
   readonly #byStatus: Record<string, number> = {};
+  readonly #byError: Record<string, number> = {};
   #count = 0;
   #ended = 0;
+  #issued = 0;
   #firstOfSecond = 0;
   #peakPerSecond = 0;
 
@@ -68,10 +82,12 @@ export class RequestRecord {
     return request;
   }
 
-  /** `status` 0: the connection ended without an answer. */
-  conclude(request: RecordedRequest, status: number): void {
+  /** `status` 0: the connection ended without an answer. `isIssued`: there was a token in it. */
+  conclude(request: RecordedRequest, status: number, isIssued = status === 200): void {
     request.status = status;
     this.#byStatus[status] = (this.#byStatus[status] ?? 0) + 1;
+    if (request.error !== undefined) this.#byError[request.error] = (this.#byError[request.error] ?? 0) + 1;
+    if (isIssued) this.#issued += 1;
     this.#ended += 1;
   }
 
@@ -86,17 +102,19 @@ export class RequestRecord {
 
   /** Looks through the whole log for the identical requests, so it is not for the hot path. */
   stats(identicalWindowMs: number): MockIdpStats {
-    const issued = this.#byStatus['200'] ?? 0;
     const { user, system } = process.cpuUsage();
     return {
       requests: this.#count,
-      issued,
-      failed: this.#ended - issued,
+      issued: this.#issued,
+      failed: this.#ended - this.#issued,
       inFlight: this.#count - this.#ended,
+      throttled: this.#byStatus['429'] ?? 0,
       peakPerSecond: this.#peakPerSecond,
       maxIdenticalInWindow: maxIdentical(this.requests(), identicalWindowMs),
       identicalWindowMs,
       byStatus: { ...this.#byStatus },
+      byError: { ...this.#byError },
+      violations: this.violations.counts(),
       cpuMs: Math.round((user + system) / 1000),
       uptimeMs: Math.round(performance.now() - this.#startedAt),
     };

@@ -2,13 +2,38 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { EvertokenError } from '../core/errors.ts';
 import { NO_TENANT } from '../core/target.ts';
-import { clientsOf } from './clients.ts';
-import { type Behaviour, parseControl } from './control.ts';
-import { DEMO_CLIENT, type MockIdpOptions } from './options.ts';
+import { type Behaviour, WELL_BEHAVED } from './behaviour.ts';
+import { Changes } from './changes.ts';
+import { type Clients, clientsOf, type MockClient } from './clients.ts';
+import { type ControlParts, handleControl } from './control-routes.ts';
+import { DEMO_CLIENT, type Lifetime, type Signing } from './options.ts';
 import { type MockIdpStats, RequestRecord } from './record.ts';
+import { playScenario, type Step } from './scenario.ts';
 import { type Route, TokenEndpoint } from './token-endpoint.ts';
 import { type TokenSigner, tokenSigner } from './tokens.ts';
-import { readBody, sendJson } from './wire.ts';
+import { sendJson } from './wire.ts';
+import { REDIRECT_PATH } from './wrong-answers.ts';
+
+export interface MockIdpOptions {
+  /** Loopback only. Default 0: any free port. */
+  readonly port?: number;
+  /** Default 60 s to 60 s. */
+  readonly lifetime?: Lifetime;
+  /** Default {@link DEMO_CLIENT} alone. */
+  readonly clients?: readonly MockClient[];
+  /** In place of `clients`: all that each may prove itself with. */
+  readonly registered?: Clients;
+  /** Default `es256`. */
+  readonly signing?: Signing;
+  /** What is otherwise than in {@link WELL_BEHAVED}. */
+  readonly behaviour?: Partial<Behaviour>;
+  /** How it changes by itself, counted from when the server listens. */
+  readonly scenario?: readonly Step[];
+  /** Called when a step is `applied`, and when what it changed for a while has `ended`. */
+  readonly onStep?: (event: 'applied' | 'ended', step: Step) => void;
+  /** Draws from 0 up to 1. Default `Math.random`. */
+  readonly random?: () => number;
+}
 
 /** A running authorization server. */
 export interface MockIdp {
@@ -21,8 +46,7 @@ export interface MockIdp {
 }
 
 interface Context {
-  readonly behaviour: Behaviour;
-  readonly record: RequestRecord;
+  readonly control: ControlParts;
   readonly signer: TokenSigner;
   readonly tokens: TokenEndpoint;
 }
@@ -31,25 +55,20 @@ const IDENTICAL_WINDOW_MS = 300_000;
 
 /**
  * Starts an authorization server that answers as Entra does, on a loopback port, for tests, measurements and
- * the demo. Token endpoints: `/{tenant}/oauth2/v2.0/token`, `/{tenant}/token` and `/token`; keys: `/jwks`; what
- * it saw: `/control/stats` and `/control/requests`; how it behaves: `POST /control`. Throws `LISTEN_FAILED`.
+ * the demo. Token endpoints: `/{tenant}/oauth2/v2.0/token`, `/{tenant}/token` and `/token`; keys: `/jwks`; how it
+ * behaves: `GET` and `POST /control`; what it saw: `/control/stats`, `/control/requests`, `/control/violations`.
+ * Throws `LISTEN_FAILED`.
  */
 export async function startMockIdp(options: MockIdpOptions = {}): Promise<MockIdp> {
+  const { signing = 'es256', scenario = [], onStep, random = Math.random } = options;
+  const changes = new Changes(behaviourOf(options));
+  const behaviour = changes.current;
   const record = new RequestRecord();
-  const behaviour: Behaviour = {
-    mode: 'ok',
-    delayMs: options.delayMs ?? 0,
-    lifetime: options.lifetime ?? { minSeconds: 60, maxSeconds: 60 },
-    clients: options.registered ?? clientsOf(options.clients ?? [DEMO_CLIENT]),
-    flavour: 'entra',
-    sameToken: false,
-    expiredTokens: false,
-    clockSkewSeconds: 0,
-  };
+  const stats = (): MockIdpStats => record.stats(behaviour.loop?.windowMs ?? IDENTICAL_WINDOW_MS);
   let url = '';
-  const signer = tokenSigner(options.signing ?? 'es256');
-  const tokens = new TokenEndpoint({ behaviour, record, signer, url: () => url });
-  const context: Context = { behaviour, record, signer, tokens };
+  const signer = tokenSigner(signing);
+  const tokens = new TokenEndpoint({ behaviour, record, signer, url: () => url, random });
+  const context: Context = { control: { changes, record, stats }, signer, tokens };
   // Longer than any client keeps a connection, so that none is closed while a request is under way.
   const server = createServer({ keepAliveTimeout: 120_000 }, (request, response) => {
     // A client that goes away in mid-request is its own affair.
@@ -57,7 +76,25 @@ export async function startMockIdp(options: MockIdpOptions = {}): Promise<MockId
   });
   const port = await listen(server, options.port ?? 0);
   url = `http://127.0.0.1:${port}`;
-  return { url, port, stats: () => record.stats(IDENTICAL_WINDOW_MS), close: () => close(server) };
+  const stopScenario = playScenario(scenario, (step) => {
+    changes.apply(step.change, () => onStep?.('ended', step));
+    onStep?.('applied', step);
+  });
+  const end = (): Promise<void> => {
+    stopScenario();
+    changes.close();
+    return close(server);
+  };
+  return { url, port, stats, close: end };
+}
+
+function behaviourOf({ lifetime, clients, registered, behaviour }: MockIdpOptions): Behaviour {
+  return {
+    ...WELL_BEHAVED,
+    ...(lifetime && { lifetime }),
+    clients: registered ?? clientsOf(clients ?? [DEMO_CLIENT]),
+    ...behaviour,
+  };
 }
 
 function listen(server: Server, port: number): Promise<number> {
@@ -84,9 +121,13 @@ async function handle(request: IncomingMessage, response: ServerResponse, contex
   const path = request.url ?? '/';
   const route = tokenRoute(path);
   if (route) return await context.tokens.handle(request, response, route);
-  if (path.startsWith('/control')) return await handleControl(request, response, context);
-  if (path === '/jwks') return sendJson(response, 200, JSON.stringify(context.signer.jwks));
-  sendJson(response, 404, JSON.stringify({ error: 'not_found' }));
+  if (path.startsWith('/control')) return await handleControl(request, response, context.control);
+  if (path === '/jwks') return sendJson(response, 200, context.signer.jwks);
+  if (path === REDIRECT_PATH) {
+    const somebody = { at: Date.now(), tenant: NO_TENANT, clientId: '' };
+    context.control.record.violations.add({ ...somebody, name: 'redirect-followed' });
+  }
+  sendJson(response, 404, { error: 'not_found' });
 }
 
 function tokenRoute(path: string): Route | undefined {
@@ -101,25 +142,5 @@ function decodeTenant(segment: string): string | undefined {
     return decodeURIComponent(segment);
   } catch {
     return undefined;
-  }
-}
-
-async function handleControl(
-  request: IncomingMessage,
-  response: ServerResponse,
-  context: Context,
-): Promise<void> {
-  const { behaviour, record } = context;
-  const route = `${request.method} ${(request.url ?? '').split('?')[0]}`;
-  if (route === 'GET /control/stats')
-    return sendJson(response, 200, JSON.stringify(record.stats(IDENTICAL_WINDOW_MS)));
-  if (route === 'GET /control/requests') return sendJson(response, 200, JSON.stringify(record.requests()));
-  if (route !== 'POST /control') return sendJson(response, 404, JSON.stringify({ error: 'not_found' }));
-  try {
-    Object.assign(behaviour, parseControl((await readBody(request)) ?? ''));
-    sendJson(response, 200, JSON.stringify({ ok: true }));
-  } catch (error) {
-    if (!(error instanceof EvertokenError)) throw error;
-    sendJson(response, 400, JSON.stringify({ error: error.message }));
   }
 }

@@ -1,22 +1,20 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Asked, clientIdOf, type Granted, issuerOf, verify } from './answers.ts';
-import type { Behaviour } from './control.ts';
-import { type Issued, IssuedTokens } from './issued-tokens.ts';
-import type { Lifetime, Mode } from './options.ts';
+import { TENANTS_WITHOUT_ISSUER } from '../core/target.ts';
+import { type Asked, clientIdOf, verify } from './answers.ts';
+import type { Behaviour } from './behaviour.ts';
+import { Grants } from './grants.ts';
+import { type Arrival, Limits } from './limits.ts';
+import { identityOf } from './loop-detector.ts';
+import type { Mode } from './options.ts';
 import type { RecordedRequest, RequestRecord } from './record.ts';
-import {
-  entraBody,
-  inFlavour,
-  plainBody,
-  type Refused,
-  TOO_LARGE,
-  UNAVAILABLE,
-  WRONG_METHOD,
-} from './refusal.ts';
+import { type Refused, TOO_LARGE, WRONG_METHOD } from './refusal.ts';
+import { type Reply, refusalReply, type Telling, throttledReply } from './reply.ts';
 import { SeenAssertions } from './seen-assertions.ts';
 import type { TokenSigner } from './tokens.ts';
-import { readBody, sendJson } from './wire.ts';
+import type { ViolationName } from './violations.ts';
+import { readBody, send, sendHead } from './wire.ts';
+import { REFUSALS, STRANGE, UNANSWERED } from './wrong-answers.ts';
 
 /** Which token endpoint was asked. */
 export type Route = Pick<Asked, 'tenant' | 'isEntra' | 'path'>;
@@ -28,28 +26,52 @@ export interface TokenEndpointParts {
   readonly signer: TokenSigner;
   /** `http://127.0.0.1:<port>` */
   readonly url: () => string;
+  /** From 0 up to 1. */
+  readonly random: () => number;
 }
 
-interface Reply {
-  readonly status: number;
-  readonly json: string;
-  readonly credential?: string | undefined;
-  readonly error?: number | string | undefined;
+/** One request, from its arrival on. */
+interface Exchange {
+  readonly request: IncomingMessage;
+  readonly asked: Asked;
+  readonly recorded: RecordedRequest;
+  /** Undefined while nothing is limited. */
+  readonly arrival: Arrival | undefined;
+  readonly isTooLarge: boolean;
 }
 
 /** Answers token requests, and records each. */
 export class TokenEndpoint {
   readonly #parts: TokenEndpointParts;
   readonly #seen = new SeenAssertions();
-  readonly #issued = new IssuedTokens();
+  readonly #grants: Grants;
+  readonly #limits: Limits;
 
   constructor(parts: TokenEndpointParts) {
     this.#parts = parts;
+    this.#grants = new Grants(parts);
+    this.#limits = new Limits(parts.behaviour);
   }
 
   /** Counts the request first, so that it is seen whatever becomes of it. */
   async handle(request: IncomingMessage, response: ServerResponse, route: Route): Promise<void> {
     const { behaviour } = this.#parts;
+    const exchange = await this.#receive(request, response, route);
+    if (behaviour.delayMs > 0 && behaviour.mode !== 'slow-body')
+      await sleep(behaviour.delayMs, undefined, { ref: false });
+    if (response.destroyed) return;
+    const mode = this.#drawMode(exchange.asked.tenant);
+    const misbehave = UNANSWERED[mode];
+    if (misbehave) return misbehave(request);
+    const answered = this.#answer(exchange, mode);
+    // Only where it has to be: a turn of the loop for each request would be felt.
+    const reply = answered instanceof Promise ? await answered : answered;
+    if (response.destroyed) return;
+    if (mode === 'slow-body') await this.#sendSlowly(response, exchange.recorded, reply);
+    else this.#send(response, exchange.recorded, reply);
+  }
+
+  async #receive(request: IncomingMessage, response: ServerResponse, route: Route): Promise<Exchange> {
     const body = await readBody(request);
     const asked: Asked = {
       ...route,
@@ -58,20 +80,13 @@ export class TokenEndpoint {
       body: new URLSearchParams(body),
     };
     const recorded = this.#record(asked, response);
-    if (behaviour.delayMs > 0) await sleep(behaviour.delayMs, undefined, { ref: false });
-    if (response.destroyed) return;
-    const misbehave = MISBEHAVIOUR[behaviour.mode];
-    if (misbehave) return misbehave(request);
-    const answered = this.#answer(request, asked, body);
-    // Only where it has to be: a turn of the loop for each request would be felt.
-    const reply = answered instanceof Promise ? await answered : answered;
-    if (response.destroyed) return;
-    recorded.credential = reply.credential;
-    recorded.error = reply.error;
-    this.#parts.record.conclude(recorded, reply.status);
-    const { clockSkewSeconds } = behaviour;
-    const date = clockSkewSeconds === 0 ? undefined : { date: new Date(this.#now()).toUTCString() };
-    sendJson(response, reply.status, reply.json, date);
+    return {
+      request,
+      asked,
+      recorded,
+      arrival: this.#watch(asked, recorded),
+      isTooLarge: body === undefined,
+    };
   }
 
   #record(asked: Asked, response: ServerResponse): RecordedRequest {
@@ -83,66 +98,94 @@ export class TokenEndpoint {
     return recorded;
   }
 
+  /** Looks for what no client must do, whether or not the request will be answered. */
+  #watch(asked: Asked, recorded: RecordedRequest): Arrival | undefined {
+    if (TENANTS_WITHOUT_ISSUER.has(asked.tenant.toLowerCase())) this.#count('common-tenant', recorded);
+    if (asked.path.includes('?') && hasSecret(asked.path)) this.#count('secret-in-url', recorded);
+    if (this.#limits.isIdle) return undefined;
+    const { tenant, clientId } = recorded;
+    const asker = { tenant, clientId, identity: identityOf(asked, clientId) };
+    const arrival = this.#limits.arrived(asker, performance.now());
+    if (arrival.ignored) this.#count('retry-after-ignored', recorded);
+    if (arrival.isLoop) this.#count('loop', recorded);
+    return arrival;
+  }
+
+  #count(name: ViolationName, { at, tenant, clientId }: RecordedRequest): void {
+    this.#parts.record.violations.add({ at, name, tenant, clientId });
+  }
+
+  /** What this request meets: the mode, if it is drawn and of a tenant that meets it. */
+  #drawMode(tenant: string): Mode {
+    const { mode, share, tenants } = this.#parts.behaviour;
+    if (mode === 'ok' || (tenants !== undefined && !tenants.has(tenant))) return 'ok';
+    return share === 1 || this.#parts.random() < share ? mode : 'ok';
+  }
+
+  /** A server that is down limits nobody, and one that limits does not look at what is asked. */
+  #answer({ request, asked, recorded, arrival, isTooLarge }: Exchange, mode: Mode): Reply | Promise<Reply> {
+    const { behaviour, url } = this.#parts;
+    const strange = STRANGE[mode];
+    if (strange) return { ...strange, error: mode, isIssued: false };
+    const refuse = (refusal: Refused, credential?: string): Reply => {
+      if (refusal.violation) this.#count(refusal.violation, recorded);
+      return refusalReply(refusal, this.#telling(request), credential);
+    };
+    const down = REFUSALS[mode];
+    if (down) return refuse(down);
+    const throttled = arrival && this.#limits.refuse(arrival, performance.now());
+    if (throttled) return throttledReply(throttled, behaviour.retryAfterAs, this.#telling(request));
+    if (request.method !== 'POST') return refuse(WRONG_METHOD);
+    if (isTooLarge) return refuse(TOO_LARGE);
+    const { clients, flavour } = behaviour;
+    const now = this.#now();
+    const verdict = verify(asked, { clients, flavour, url: url(), now, seen: this.#seen });
+    const reply = ({ credential, result }: Awaited<typeof verdict>): Reply =>
+      'error' in result
+        ? refuse(result, credential)
+        : this.#grants.grant(result, Math.floor(this.#now() / 1000), mode, credential);
+    return verdict instanceof Promise ? verdict.then(reply) : reply(verdict);
+  }
+
+  #telling({ headers }: IncomingMessage): Telling {
+    const requestId = headers['client-request-id'];
+    const clientRequestId = Array.isArray(requestId) ? requestId[0] : requestId;
+    return { flavour: this.#parts.behaviour.flavour, clientRequestId, now: this.#now() };
+  }
+
+  #send(response: ServerResponse, recorded: RecordedRequest, reply: Reply): void {
+    this.#conclude(recorded, reply);
+    send(response, this.#dated(reply));
+  }
+
+  /** When the client goes away in between, the request ended without an answer. */
+  async #sendSlowly(response: ServerResponse, recorded: RecordedRequest, reply: Reply): Promise<void> {
+    sendHead(response, this.#dated(reply));
+    response.flushHeaders();
+    await sleep(this.#parts.behaviour.delayMs, undefined, { ref: false });
+    if (response.destroyed) return;
+    this.#conclude(recorded, reply);
+    response.end(reply.body);
+  }
+
+  #conclude(recorded: RecordedRequest, { status, credential, error, isIssued }: Reply): void {
+    recorded.credential = credential;
+    recorded.error = error;
+    this.#parts.record.conclude(recorded, status, isIssued);
+  }
+
+  #dated(reply: Reply): Reply {
+    if (this.#parts.behaviour.clockSkewSeconds === 0) return reply;
+    return { ...reply, headers: { ...reply.headers, date: new Date(this.#now()).toUTCString() } };
+  }
+
   /** Epoch ms of the server's clock, which can be wrong on purpose. */
   #now(): number {
     return Date.now() + this.#parts.behaviour.clockSkewSeconds * 1000;
   }
-
-  #answer(request: IncomingMessage, asked: Asked, body: string | undefined): Reply | Promise<Reply> {
-    const { behaviour, url } = this.#parts;
-    if (behaviour.mode === 'unavailable') return this.#refuse(request, UNAVAILABLE);
-    if (request.method !== 'POST') return this.#refuse(request, WRONG_METHOD);
-    if (body === undefined) return this.#refuse(request, TOO_LARGE);
-    const { clients, flavour } = behaviour;
-    const verdict = verify(asked, { clients, flavour, url: url(), now: this.#now(), seen: this.#seen });
-    const reply = ({ credential, result }: Awaited<typeof verdict>): Reply =>
-      'error' in result ? this.#refuse(request, result, credential) : this.#grant(result, credential);
-    return verdict instanceof Promise ? verdict.then(reply) : reply(verdict);
-  }
-
-  #grant(granted: Granted, credential: string | undefined): Reply {
-    const now = Math.floor(this.#now() / 1000);
-    const issue = (): Issued => this.#issue(granted, now);
-    const { token, expiresIn } = this.#parts.behaviour.sameToken
-      ? this.#issued.again(granted, now, issue)
-      : issue();
-    return {
-      status: 200,
-      credential,
-      json: JSON.stringify({
-        token_type: 'Bearer',
-        expires_in: expiresIn,
-        ext_expires_in: expiresIn,
-        access_token: token,
-      }),
-    };
-  }
-
-  /** An expired token ended at least a whole life ago, whatever `expires_in` says of it. */
-  #issue(granted: Granted, now: number): Issued {
-    const { signer, behaviour, url } = this.#parts;
-    const expiresIn = draw(behaviour.lifetime);
-    const issuedAt = behaviour.expiredTokens ? now - 2 * expiresIn : now;
-    return { token: signer.issue(granted, issuerOf(url(), granted.tenant), issuedAt, expiresIn), expiresIn };
-  }
-
-  #refuse(request: IncomingMessage, refusal: Refused, credential?: string): Reply {
-    const { flavour } = this.#parts.behaviour;
-    const { status, error, code } = inFlavour(refusal, flavour);
-    const asked = { status, credential, error: flavour === 'oauth' ? error : code };
-    if (flavour === 'oauth') return { ...asked, json: plainBody({ ...refusal, error }) };
-    const requestId = request.headers['client-request-id'];
-    const id = Array.isArray(requestId) ? requestId[0] : requestId;
-    return { ...asked, json: entraBody(refusal, id, this.#now()) };
-  }
 }
 
-/** The modes that end without an HTTP answer. */
-const MISBEHAVIOUR: Partial<Record<Mode, (request: IncomingMessage) => void>> = {
-  hang: () => {},
-  reset: (request) => request.socket.resetAndDestroy(),
-};
-
-function draw({ minSeconds, maxSeconds }: Lifetime): number {
-  return minSeconds + Math.floor(Math.random() * (maxSeconds - minSeconds + 1));
+function hasSecret(path: string): boolean {
+  const query = new URLSearchParams(path.slice(path.indexOf('?')));
+  return query.has('client_secret') || query.has('client_assertion');
 }

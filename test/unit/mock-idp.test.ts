@@ -2,15 +2,9 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createLocalJWKSet, decodeJwt, type JSONWebKeySet, jwtVerify } from 'jose';
 import { describe, expect, it, onTestFinished, test } from 'vitest';
-import {
-  DEMO_CLIENT,
-  type MockIdpOptions,
-  parseClient,
-  parseLifetime,
-  SIGNINGS,
-} from '../../src/mock-idp/options.ts';
+import { DEMO_CLIENT, parseClient, parseLifetime, SIGNINGS } from '../../src/mock-idp/options.ts';
 import { maxIdentical, RequestRecord } from '../../src/mock-idp/record.ts';
-import { type MockIdp, startMockIdp } from '../../src/mock-idp/server.ts';
+import { type MockIdp, type MockIdpOptions, startMockIdp } from '../../src/mock-idp/server.ts';
 import { startNode } from '../support/process.ts';
 
 const GUID = '0b1c2d3e-4f50-4a6b-8c7d-9e0f1a2b3c4d';
