@@ -4,6 +4,8 @@ import { startCommands } from './commands.ts';
 import { followConfiguration } from './configuration.ts';
 import { startWatchingCredentials } from './credentials.ts';
 import { awaitRedis, createTroubleLog, startHeartbeat, startSayingAlive } from './heartbeat.ts';
+import { startWatchingOutages } from './outages.ts';
+import { startWatchingReads } from './reads.ts';
 import { startRefreshing } from './refresh.ts';
 import { startRequests } from './requests.ts';
 import { startScheduler } from './scheduler.ts';
@@ -93,6 +95,8 @@ async function startServices(
     ...(role === 'scheduler'
       ? []
       : [startRefreshing(parts, SLOTS), startWatchingCredentials(parts, onTrouble)]),
+    startWatchingReads(parts, onTrouble),
+    startWatchingOutages(parts, onTrouble),
     changes,
   ];
   const stop = async (): Promise<void> => {

@@ -6,7 +6,7 @@ import type { Service } from './service.ts';
 
 /** Refreshes the targets whose jobs come out of the queue. */
 export function startRefreshing(parts: Parts, slots: number): Service {
-  const { keys, log, metrics, member, refreshTarget } = parts;
+  const { keys, log, metrics, member, refreshTarget, lifetimes } = parts;
   const connection = parts.openBlocking('refresh');
   const usable = (): number => usableSlots(slots, member.catalogue.hosts().size);
   const worker = startRefreshWorker(
@@ -19,7 +19,10 @@ export function startRefreshing(parts: Parts, slots: number): Service {
         // What a failed job keeps in Redis has to be free of what the error may hold.
         throw new EvertokenError('REDIS_UNREACHABLE', 'Redis failed during the refresh; see the log');
       });
-      reportRefresh(report, member.catalogue.get(id), log, metrics);
+      const target = member.catalogue.get(id);
+      if (target !== undefined && report.lifeMs !== undefined)
+        lifetimes.note(target.client.name, report.lifeMs);
+      reportRefresh(report, target, log, metrics);
     },
     { connection, prefix: keys.queuePrefix, slots: usable() },
   );

@@ -53,9 +53,9 @@ export function startScheduler(parts: Parts, onError: (error: unknown) => void):
   member.onChange(followHosts);
 
   async function takeStep(dispatcher: Dispatcher, host: string): Promise<number> {
-    const limits = member.catalogue.hosts().get(host);
-    if (member.epoch === '' || limits === undefined) return NOT_JOINED_MS;
-    const step = await dispatcher.step(limits.perHost);
+    const perHost = member.perHost(host);
+    if (member.epoch === '' || perHost === undefined) return NOT_JOINED_MS;
+    const step = await dispatcher.step(perHost);
     health.succeeded('dispatch-failing');
     if (step.outcome === 'epoch lost') {
       // The next heartbeat begins a new epoch, or learns of the one that another process has begun.

@@ -1,6 +1,11 @@
 import { CONDITIONS, type Condition } from '../core/condition.ts';
 import { type CredentialStanding, credentialStanding, marksInUse } from '../core/credential-marks.ts';
+import { perSecond, type Rate } from '../core/duration.ts';
+import type { ClientPlan, HostPlan } from '../core/feasibility.ts';
+import { whyNotHeld } from '../core/feasibility-words.ts';
 import type { Gate } from '../core/gate.ts';
+import { lowestLimit } from '../core/lowest-limit.ts';
+import { describeLowered, type Pace, rateAt } from '../core/pace.ts';
 import { hasLiveToken } from '../core/state.ts';
 import { parseTarget, type TargetId } from '../core/target.ts';
 import { REFRESH_QUEUE } from '../queue/refresh-queue.ts';
@@ -22,6 +27,8 @@ export interface Status {
   readonly hosts: readonly HostStatus[];
   /** What servers have said about the credentials of the configured clients. */
   readonly credentials: readonly CredentialStatus[];
+  /** Which outages the configured clients outlive, by the lives of tokens that were seen and the fleet's limits. */
+  readonly outages: readonly OutageStatus[];
   /** Jobs that wait for a worker. */
   readonly queueWaiting: number;
   readonly targets: TargetsStatus;
@@ -36,7 +43,23 @@ export interface HostStatus {
   readonly managed: number;
   readonly due: number;
   readonly ready: number;
-  readonly gate: Pick<Gate, 'closedUntil' | 'why' | 'probing'>;
+  readonly gate: Pick<Gate, 'closedUntil' | 'why' | 'probing'> & GateRate;
+}
+
+/** Requests a second; undefined where neither a process nor the configuration at hand has a limit for the host. */
+interface GateRate {
+  /** The lowest limit of any live process. */
+  readonly limit: number | undefined;
+  /** What the gate gives while it is open. */
+  readonly rate: number | undefined;
+  /** How the rate is lowered, for people; undefined where it is not. */
+  readonly lowered: string | undefined;
+}
+
+export interface OutageStatus extends Pick<ClientPlan, 'client' | 'outageTargetMs' | 'holdsMs' | 'obstacle'> {
+  readonly host: string;
+  /** Why the target is not held; empty where it is. */
+  readonly why: string;
 }
 
 export interface CredentialStatus {
@@ -63,14 +86,17 @@ export interface TargetsStatus {
 export async function gatherStatus(session: Session): Promise<Status> {
   const { fleet, redis, keys } = session;
   const now = await fleet.now();
-  const [processes, catalogue, pauses, overrides, queueWaiting, hosts] = await Promise.all([
+  const [processes, catalogue, lives, pauses, overrides, queueWaiting] = await Promise.all([
     liveProcesses(session),
     session.catalogue(),
+    session.lifetimes.read(),
     fleet.pauses(now),
     fleet.tenantOverrides(),
     redis.llen(keys.waiting(REFRESH_QUEUE)),
-    hostStatuses(session, now),
   ]);
+  const limitOf = (host: string): Rate | undefined =>
+    lowestLimit(host, catalogue.hosts().get(host)?.perHost, processes);
+  const hosts = await hostStatuses(session, limitOf, now);
   // What a process keeps beside what is written waits for a confirmation, and is shown as that.
   const hashes = new Set(processes.map(({ configHash, writtenHash }) => writtenHash ?? configHash));
   const operations = [...overrides.values()].map(({ op }) => op);
@@ -88,6 +114,7 @@ export async function gatherStatus(session: Session): Promise<Status> {
       processesAgree: hashes.size <= 1,
       sameAsHere: [...hashes].every((hash) => hash === catalogue.hash),
     },
+    outages: catalogue.replan(lives, limitOf).flatMap(outageStatuses),
     ...{ hosts, credentials, queueWaiting, targets, pauses, awaitingRemoval },
     tenantOverrides: {
       added: operations.filter((op) => op === 'add').length,
@@ -95,6 +122,12 @@ export async function gatherStatus(session: Session): Promise<Status> {
     },
   };
 }
+
+const outageStatuses = (plan: HostPlan): OutageStatus[] =>
+  plan.clients.map((one) => {
+    const { client, outageTargetMs, holdsMs, obstacle } = one;
+    return { client, host: plan.host, outageTargetMs, holdsMs, obstacle, why: whyNotHeld(one, plan) };
+  });
 
 async function credentialStatuses(
   { marks }: Session,
@@ -111,7 +144,11 @@ async function credentialStatuses(
   );
 }
 
-async function hostStatuses(session: Session, now: number): Promise<HostStatus[]> {
+async function hostStatuses(
+  session: Session,
+  limitOf: (host: string) => Rate | undefined,
+  now: number,
+): Promise<HostStatus[]> {
   const indexes = indexesOf(session);
   return Promise.all(
     (await indexes.hosts()).map(async (host) => {
@@ -121,10 +158,22 @@ async function hostStatuses(session: Session, now: number): Promise<HostStatus[]
         indexes.readyCount(host),
         session.gates.read({ host }),
       ]);
-      const { closedUntil, why, probing } = gate;
-      return { host, managed, due, ready, gate: { closedUntil, why, probing } };
+      const { closedUntil, why, probing, pace } = gate;
+      return {
+        host,
+        managed,
+        due,
+        ready,
+        gate: { closedUntil, why, probing, ...gateRate(pace, limitOf(host), now) },
+      };
     }),
   );
+}
+
+function gateRate(pace: Pace, perHost: Rate | undefined, now: number): GateRate {
+  if (perHost === undefined) return { limit: undefined, rate: undefined, lowered: undefined };
+  const limit = perSecond(perHost);
+  return { limit, rate: rateAt(pace, limit, now), lowered: describeLowered(pace, limit, now) };
 }
 
 async function countTargets(

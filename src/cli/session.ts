@@ -7,6 +7,7 @@ import { checkServer, connectRedis, displayAddress } from '../store/connection.t
 import { Fleet } from '../store/fleet.ts';
 import { Gates } from '../store/gates.ts';
 import { Keys } from '../store/keys.ts';
+import { SharedLifetimes } from '../store/lifetimes.ts';
 import { Marks } from '../store/marks.ts';
 import { States } from '../store/states.ts';
 
@@ -19,7 +20,9 @@ export interface Session {
   readonly gates: Gates;
   readonly marks: Marks;
   readonly fleet: Fleet;
-  /** What is configured here, with what operators added and removed. */
+  /** How long the tokens of clients live, where some were seen. */
+  readonly lifetimes: SharedLifetimes;
+  /** What is configured here, with what operators added and removed, planned by the lives of tokens that were seen. */
   catalogue(): Promise<Catalogue>;
 }
 
@@ -56,6 +59,7 @@ export function checkedServer(config: Config): ReturnType<typeof checkServer> {
 function sessionOf(config: Config, redis: Redis): Session {
   const keys = new Keys(config.namespace);
   const fleet = new Fleet(redis, keys);
+  const lifetimes = new SharedLifetimes(redis, keys);
   return {
     config,
     redis,
@@ -64,9 +68,13 @@ function sessionOf(config: Config, redis: Redis): Session {
     gates: new Gates(redis, keys),
     marks: new Marks(redis, keys),
     fleet,
+    lifetimes,
     async catalogue() {
-      const overrides = [...(await fleet.tenantOverrides())];
-      return new Catalogue(config.clients, new Map(overrides.map(([scope, { op }]) => [scope, op])));
+      const [overrides, lives] = await Promise.all([fleet.tenantOverrides(), lifetimes.read()]);
+      const operations = [...overrides].map(([scope, { op }]) => [scope, op] as const);
+      const catalogue = new Catalogue(config.clients, new Map(operations));
+      catalogue.replan(lives);
+      return catalogue;
     },
   };
 }

@@ -1,5 +1,6 @@
 import { CONDITIONS } from '../core/condition.ts';
 import { formatDuration } from '../core/duration.ts';
+import { heldWords } from '../core/feasibility-words.ts';
 import { formatMoment } from '../core/moment.ts';
 import type { ProcessInfo } from '../store/fleet.ts';
 import type { CredentialStatus, HostStatus, Status } from './fleet-status.ts';
@@ -12,6 +13,7 @@ export function renderStatus(status: Status, colour: boolean): string {
     renderHosts(status, colour),
     renderCredentials(status, colour),
     renderTargets(status, colour),
+    renderOutages(status, colour),
     renderRemarks(status).join('\n'),
   ]
     .filter((part) => part !== '')
@@ -52,15 +54,17 @@ function renderHosts({ hosts, queueWaiting, now }: Status, colour: boolean): str
     {
       title: 'GATE',
       cell: ({ gate }) => gateText(gate, now),
-      style: ({ gate }) => (gate.closedUntil > now ? 'red' : gate.probing ? 'yellow' : 'green'),
+      style: ({ gate }) =>
+        gate.closedUntil > now ? 'red' : gate.probing || gate.lowered !== undefined ? 'yellow' : 'green',
     },
   ];
   return `${renderTable(columns, hosts, { colour })}\nIn the queue for a worker: ${queueWaiting}`;
 }
 
-function gateText({ closedUntil, why, probing }: HostStatus['gate'], now: number): string {
+function gateText({ closedUntil, why, probing, lowered }: HostStatus['gate'], now: number): string {
   if (closedUntil > now) return `closed until ${formatMoment(closedUntil, now)}: ${why}`;
-  return probing ? `probing: ${why}` : 'open';
+  if (probing) return `probing: ${why}`;
+  return lowered === undefined ? 'open' : `open at ${lowered}`;
 }
 
 /** Only where a server has found fault with one: most of the time there is nothing to see. */
@@ -95,6 +99,15 @@ function renderTargets({ targets }: Status, colour: boolean): string {
       : `; the shortest life left is ${formatDuration(targets.shortestLifeLeftMs)}`;
   return `Targets: ${targets.total}: ${counts.join(', ')}\nTokens that live: ${targets.withToken}${life}`;
 }
+
+/** A line for each client. */
+const renderOutages = ({ outages }: Status, colour: boolean): string =>
+  outages
+    .map((outage) => {
+      const held = `${outage.client} ${heldWords(outage)}`;
+      return outage.obstacle === undefined ? held : paint(`${held}: ${outage.why}`, 'yellow', colour);
+    })
+    .join('\n');
 
 function renderRemarks({ pauses, tenantOverrides, awaitingRemoval, now }: Status): string[] {
   const { added, removed } = tenantOverrides;

@@ -10,6 +10,7 @@ export const CONDITION_STYLES: Readonly<Record<Condition, Style>> = {
   failing: 'red',
   expired: 'red',
   'never issued': 'yellow',
+  dormant: 'dim',
 };
 
 export interface Column<Row> {

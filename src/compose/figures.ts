@@ -1,4 +1,7 @@
 import { marksInUse } from '../core/credential-marks.ts';
+import { perSecond } from '../core/duration.ts';
+import { rateAt } from '../core/pace.ts';
+import { BEYOND_ANY_PLAN_MS } from '../core/retire.ts';
 import type { CredentialFigures, FleetFigures, HostFigures } from '../observe/metrics.ts';
 import type { RefreshQueue } from '../queue/refresh-queue.ts';
 import type { Member } from '../refresh/member.ts';
@@ -31,13 +34,17 @@ export async function fleetFigures({
   const now = await fleet.now();
   const hosts = await Promise.all(
     (await indexes.hosts()).map(async (host): Promise<HostFigures> => {
-      const [managed, due, ready, gate] = await Promise.all([
+      const [managed, due, ready, dormant, gate] = await Promise.all([
         indexes.count(host),
         indexes.dueCount(host, now),
         indexes.readyCount(host),
+        indexes.dueCountAfter(host, now + BEYOND_ANY_PLAN_MS),
         gates.read({ host }),
       ]);
-      return { host, managed, due, ready, closedSeconds: Math.max(0, gate.closedUntil - now) / 1000 };
+      const closedSeconds = Math.max(0, gate.closedUntil - now) / 1000;
+      const perHost = member.perHost(host);
+      const rate = perHost === undefined ? undefined : rateAt(gate.pace, perSecond(perHost), now);
+      return { host, managed, due, ready, dormant, closedSeconds, rate };
     }),
   );
   return {

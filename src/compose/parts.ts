@@ -14,7 +14,9 @@ import { type FleetFigures, Metrics } from '../observe/metrics.ts';
 import { REFRESH_QUEUE, RefreshQueue } from '../queue/refresh-queue.ts';
 import { Bulkhead } from '../refresh/bulkhead.ts';
 import { CarryOut } from '../refresh/carry-out.ts';
+import { RedisClock } from '../refresh/clock-back.ts';
 import { Credentials } from '../refresh/credential-choice.ts';
+import { Lifetimes } from '../refresh/lifetimes.ts';
 import { ManageTenants } from '../refresh/manage-tenants.ts';
 import { Member } from '../refresh/member.ts';
 import { Memory } from '../refresh/memory.ts';
@@ -26,6 +28,7 @@ import { Fleet } from '../store/fleet.ts';
 import { Gates } from '../store/gates.ts';
 import { Indexes } from '../store/indexes.ts';
 import { Keys } from '../store/keys.ts';
+import { SharedLifetimes } from '../store/lifetimes.ts';
 import { Marks } from '../store/marks.ts';
 import { RequestsStream } from '../store/requests.ts';
 import { States } from '../store/states.ts';
@@ -35,6 +38,8 @@ import { RunningConfiguration } from './configuration.ts';
 import { CredentialWatch } from './credential-watch.ts';
 import { fleetFigures } from './figures.ts';
 import { HealthState } from './health.ts';
+import { OutageWatch } from './outage-watch.ts';
+import { ReadsWatch } from './reads-watch.ts';
 import { memberEvents } from './report.ts';
 import { resolveTenant, tenantIntervals } from './tenants.ts';
 
@@ -68,6 +73,8 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
   const gates = new Gates(redis, keys);
   const marks = new Marks(redis, keys);
   const fleet = new Fleet(redis, keys);
+  const sharedLifetimes = new SharedLifetimes(redis, keys);
+  const lifetimes = new Lifetimes(sharedLifetimes);
   const memory = new Memory();
   const bulkhead = new Bulkhead(slots);
   const endpoint = new TokenEndpoint({ version, env, connections: Math.max(1, Math.floor(slots / 2)) });
@@ -90,20 +97,25 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
     id: self.id,
     schedules: role !== 'worker',
     fleet: {
-      heartbeat: ({ configHash, writtenHash }) => fleet.heartbeat({ ...self, configHash, writtenHash }),
+      heartbeat: ({ configHash, writtenHash, limits }) =>
+        fleet.heartbeat({ ...self, configHash, writtenHash, limits }),
       leave: () => fleet.leave(self.id),
       beginEpoch: (id, graceMs) => fleet.beginEpoch(id, graceMs),
       now: () => fleet.now(),
       tenantOverrides: () => fleet.tenantOverrides(),
       confirmations: () => fleet.confirmations(),
       pauses: (now) => fleet.pauses(now),
-      dropOtherLimits: () => fleet.dropTenantIntervals(new Set(tenantIntervals(configuration).keys())),
-      publishLimits: () => fleet.setTenantIntervals(tenantIntervals(configuration)),
+      dropOtherLimits: async () => {
+        const clients = new Set(configuration.clients.map(({ name }) => name));
+        await Promise.all([fleet.dropTenantIntervals(clients), sharedLifetimes.drop(clients)]);
+      },
+      publishLimits: (agreed) => fleet.setTenantIntervals(tenantIntervals(configuration), agreed),
       serverRunId: () => fleet.serverRunId(),
     },
     reconciler,
     configuration,
     newEpochId: randomUUID,
+    clock: new RedisClock(() => performance.now()),
     events: memberEvents({ log, metrics, health }),
   });
   const keyring = new Keyring({ env, clock: Date.now });
@@ -122,8 +134,20 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
     clock: Date.now,
   });
   const clockWatch = new ClockWatch({ endpoint, log, metrics, health, clients: () => configuration.clients });
+  const readsWatch = new ReadsWatch({
+    ...{ log, health },
+    clients: () => configuration.clients,
+    whyUnknown: () => states.whyReadsAreUnknown(),
+  });
+  const outageWatch = new OutageWatch({
+    ...{ lifetimes, log, metrics, health },
+    clock: fleet,
+    catalogue: () => member.catalogue,
+    perHost: (host) => member.perHost(host),
+  });
   const refreshTarget = new RefreshTarget({
     catalogue: () => member.catalogue,
+    perHost: (host) => member.perHost(host),
     states,
     indexes,
     gates,
@@ -182,6 +206,9 @@ export function composeParts({ config, role, env, version, slots, wake }: Compos
       keyring,
       credentialWatch,
       clockWatch,
+      readsWatch,
+      outageWatch,
+      lifetimes,
       member,
       refreshTarget,
       carryOut,

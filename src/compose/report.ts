@@ -94,6 +94,11 @@ export function memberEvents(sources: {
     },
     restored: (restored) => log.warn({ restored }, 'gave back to Redis what it had missed'),
     kept: (kept) => awaiting({ kept }),
+    clockWentBack: ({ lostMs, renewed }) =>
+      log.error(
+        { lostSeconds: Math.round(lostMs / 1000), renewed },
+        'the clock of Redis has gone back: every token is wanted anew, since by this clock all seem younger than they are',
+      ),
     configured: ({ targets, enlisted }) =>
       log.info({ targets, ...enlisted }, 'took over the changed configuration'),
     removals: ({ removed, awaitingConfirmation }) => {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Client, Resource, Target } from '../core/client.ts';
 import { perSecond, type Rate } from '../core/duration.ts';
+import { type ClientLoad, type HostPlan, type Life, planHost } from '../core/feasibility.ts';
 import { formatTarget, isTenant, NO_TENANT, type TargetId } from '../core/target.ts';
 import { fingerprint, hostOf, normaliseTenant, parametersKey, tenantProblem, tokenUrl } from './wire.ts';
 
@@ -13,7 +14,11 @@ interface Entry {
   readonly host: string;
   readonly tenants: ReadonlySet<string>;
   readonly resources: ReadonlyMap<string, { readonly resource: Resource; readonly parameters: string }>;
+  /** What the windows of its targets are made from. */
+  plannedOutageMs: number;
 }
+
+const NO_LIVES: ReadonlyMap<string, Life> = new Map();
 
 /**
  * The targets of a configuration. Cheap for a million of them: ids are made while they are asked for, and a target
@@ -35,6 +40,32 @@ export class Catalogue {
     );
     const sizes = [...this.#entries.values()].map(({ tenants: own, resources }) => own.size * resources.size);
     this.size = sizes.reduce((sum, size) => sum + size, 0);
+    this.replan();
+  }
+
+  /**
+   * Plans for each host which outages are survived, and has every target go by it from now on, at a cost for each client
+   * and none for each target. `lives`: of the tokens of clients, where some were seen; else it is what the configuration
+   * expects. `limitOf`: what the fleet may ask of a host, where that is not what this configuration says.
+   */
+  replan(
+    lives: ReadonlyMap<string, Life> = NO_LIVES,
+    limitOf: (host: string) => Rate | undefined = () => undefined,
+  ): HostPlan[] {
+    const entries = [...this.#entries.values()];
+    return [...this.hosts()].map(([host, { perHost }]) => {
+      const own = entries.filter((entry) => entry.host === host);
+      const plan = planHost({
+        host,
+        limitPerSecond: perSecond(limitOf(host) ?? perHost),
+        clients: own.map((entry) => loadOf(entry, lives.get(entry.client.name))),
+      });
+      plan.clients.forEach(({ plannedOutageMs }, i) => {
+        const entry = own[i];
+        if (entry) entry.plannedOutageMs = plannedOutageMs;
+      });
+      return plan;
+    });
   }
 
   /** The target of that id, or undefined where it is not managed. */
@@ -53,13 +84,23 @@ export class Catalogue {
     return entry.tenants.has(NO_TENANT) ? entry.resources.size : entry.tenants.size;
   }
 
-  /** Every id, or those of one client: client by client and tenant by tenant. */
+  /**
+   * Every id, or those of one client: clients in turn, and of each every tenant's first resource, then every tenant's
+   * second, so that whoever goes through all of them in this order keeps nobody waiting behind a large neighbour.
+   */
   *ids(only?: string): Generator<TargetId, void, void> {
-    for (const [client, { tenants, resources }] of this.#entries) {
-      if (only !== undefined && client !== only) continue;
-      for (const tenant of tenants) {
-        for (const resource of resources.keys()) yield formatTarget({ client, tenant, resource });
+    let clients = [...this.#entries]
+      .filter(([client]) => only === undefined || client === only)
+      .map(([client, entry]) => idsOf(client, entry));
+    while (clients.length > 0) {
+      const more: typeof clients = [];
+      for (const ids of clients) {
+        const { value, done } = ids.next();
+        if (done) continue;
+        more.push(ids);
+        yield value;
       }
+      clients = more;
     }
   }
 
@@ -94,18 +135,37 @@ export class Catalogue {
       host,
       tenantScope: `${name}/${tenant}`,
       fingerprint: fingerprint(url, client.clientId, found.parameters),
-      outageTargetMs: client.outageTargetMs,
+      get outageTargetMs() {
+        return entry.plannedOutageMs;
+      },
       latestShare: client.latestShare,
+      retireUnreadAfterMs: client.retireUnreadAfterMs,
       identical: client.limits.identical,
     };
   }
+}
+
+function* idsOf(client: string, { tenants, resources }: Entry): Generator<TargetId, void, void> {
+  for (const resource of resources.keys())
+    for (const tenant of tenants) yield formatTarget({ client, tenant, resource });
 }
 
 function entryOf(client: Client, tenants: ReadonlySet<string>): Entry {
   const resources = client.resources.map(
     (resource) => [resource.name, { resource, parameters: parametersKey(resource, client.grant) }] as const,
   );
-  return { client, host: hostOf(client.endpoint), tenants, resources: new Map(resources) };
+  const { endpoint, outageTargetMs: plannedOutageMs } = client;
+  return { client, host: hostOf(endpoint), tenants, resources: new Map(resources), plannedOutageMs };
+}
+
+function loadOf({ client, tenants, resources }: Entry, seen: Life | undefined): ClientLoad {
+  const { name, expectLifetimeMs: lifeMs, outageTargetMs, latestShare, limits } = client;
+  return {
+    ...{ client: name, tenants: tenants.size, resources: resources.size, outageTargetMs, latestShare },
+    life: seen ?? { shortestMs: lifeMs, meanMs: lifeMs, longestMs: lifeMs },
+    isSeen: seen !== undefined,
+    ...{ identical: limits.identical, perTenant: limits.perTenant },
+  };
 }
 
 function tenantsByClient(clients: readonly Client[], overrides: Overrides): Map<string, Set<string>> {
@@ -127,7 +187,7 @@ function hashOf(entries: readonly Entry[]): string {
   const byName = entries.toSorted((a, b) => (a.client.name < b.client.name ? -1 : 1));
   for (const { client, tenants, resources } of byName) {
     const { name, clientId, endpoint, limits, outageTargetMs, latestShare } = client;
-    const { expectLifetimeMs, assumeLifetimeMs } = client;
+    const { expectLifetimeMs, assumeLifetimeMs, retireUnreadAfterMs } = client;
     const wanted = [...resources.values()].map(({ resource, parameters }) => [
       resource.name,
       parameters,
@@ -144,6 +204,7 @@ function hashOf(entries: readonly Entry[]): string {
       expectLifetimeMs,
       latestShare,
       assumeLifetimeMs ?? null,
+      retireUnreadAfterMs ?? null,
     ];
     hash.update(JSON.stringify([own, wanted.toSorted(([a], [b]) => (String(a) < String(b) ? -1 : 1))]));
     // One update for all tenants: one for each costs more than the hashing.

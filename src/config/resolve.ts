@@ -85,7 +85,7 @@ function resolvePolicy(
   { refresh, limits }: ClientInput,
   preset: Preset | undefined,
   { sections, stated }: Surroundings,
-): Pick<Client, 'limits' | 'outageTargetMs' | 'latestShare'> {
+): Pick<Client, 'limits' | 'outageTargetMs' | 'latestShare' | 'retireUnreadAfterMs'> {
   const choose = <Value>(
     key: keyof Sections['refresh'] | keyof Limits,
     own: Value | undefined,
@@ -93,11 +93,12 @@ function resolvePolicy(
     known: Value | undefined,
   ): Value => own ?? (stated.has(key) ? top : (known ?? top));
   const limit = (key: keyof Limits) => choose(key, limits?.[key], sections.limits[key], preset?.limits[key]);
-  const { outageTarget, latest } = sections.refresh;
+  const { outageTarget, latest, retireUnreadAfter } = sections.refresh;
   return {
     limits: { perHost: limit('perHost'), perTenant: limit('perTenant'), identical: limit('identical') },
     outageTargetMs: choose('outageTarget', refresh?.outageTarget, outageTarget, preset?.outageTargetMs),
     latestShare: choose('latest', refresh?.latest, latest, preset?.latestShare),
+    retireUnreadAfterMs: (refresh?.retireUnreadAfter ?? retireUnreadAfter) || undefined,
   };
 }
 

@@ -6,6 +6,7 @@ import { claims, filled, path, pemFile, text } from './schema-fields.ts';
 import {
   authority,
   durationMs,
+  durationMsOrNever,
   isResourceIndicator,
   isScope,
   rate,
@@ -23,6 +24,13 @@ const latest = text(
   'The share of its life after which a token is refreshed at the latest, however short the outage target. 50% to 95%.',
 );
 
+const retireUnreadAfter = text(
+  // Redis counts idle times up to 97 days for certain, as the clock of 24 bits has it that it goes by. However short it
+  // is written, in effect it is never less than the life of a token.
+  durationMsOrNever({ min: '1s', max: '90d' }),
+  'A target whose token nobody has read for so long is left alone until somebody asks; never less than the life of its token. 1s to 90d, or never. Default: never.',
+);
+
 const perHost = text(
   rate({ minCount: 1, maxCount: 10_000, maxWindow: '1h' }),
   'Requests to one host by the whole fleet. Where clients share a host, the lowest counts.',
@@ -38,7 +46,11 @@ const identical = text(
 );
 
 export const refresh = z
-  .strictObject({ outageTarget: outageTarget.prefault('20m'), latest: latest.prefault('75%') })
+  .strictObject({
+    outageTarget: outageTarget.prefault('20m'),
+    latest: latest.prefault('75%'),
+    retireUnreadAfter: retireUnreadAfter.prefault('never'),
+  })
   .prefault({})
   .describe('When tokens are refreshed; for clients that do not say otherwise.');
 
@@ -148,7 +160,11 @@ export const clientSchema = z
       .describe('Client capabilities, under Entra only: [cp1] says that consumers handle claims challenges.')
       .optional(),
     refresh: z
-      .strictObject({ outageTarget: outageTarget.optional(), latest: latest.optional() })
+      .strictObject({
+        outageTarget: outageTarget.optional(),
+        latest: latest.optional(),
+        retireUnreadAfter: retireUnreadAfter.optional(),
+      })
       .describe('Overrides the top-level refresh, key by key.')
       .optional(),
     limits: z
@@ -161,7 +177,7 @@ export const clientSchema = z
       .optional(),
     expectLifetime: text(
       durationMs({ min: '1s', max: '30d' }),
-      'The lifetime that `check` computes with; the daemon goes by what the server says. 1s to 30d. Default: what the preset says, else assumeLifetime, else 1h.',
+      'How long tokens are expected to live, which limits and outages are planned with until some were seen. 1s to 30d. Default: what the preset says, else assumeLifetime, else 1h.',
     ).optional(),
     assumeLifetime: text(
       durationMs({ min: '1m', max: '30d' }),

@@ -20,6 +20,17 @@ export function durationMs(bounds: { readonly min: string; readonly max: string 
   };
 }
 
+/** A duration, or `never`, which is read as 0. */
+export function durationMsOrNever(bounds: { readonly min: string; readonly max: string }): Reader<number> {
+  const read = durationMs(bounds);
+  return (text) => {
+    const result = text === 'never' ? { value: 0 } : read(text);
+    return 'value' in result
+      ? result
+      : { problem: result.problem.replace(', such as', ' or never, such as') };
+  };
+}
+
 /** A share of a token's life, written `75%`. Bounds are percentages. */
 export function share(bounds: { readonly min: number; readonly max: number }): Reader<number> {
   return (text) => {

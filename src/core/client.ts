@@ -111,6 +111,8 @@ export interface Client {
   readonly outageTargetMs: number;
   /** A token is refreshed before this share of its life, 0.5 to 0.95; default 0.75. */
   readonly latestShare: number;
+  /** A target whose token nobody has read for so long is left alone until somebody asks; undefined: none is. */
+  readonly retireUnreadAfterMs?: number | undefined;
   readonly expectLifetimeMs: number;
   /** The life of a token whose answer has no `expires_in`; undefined: such an answer is an error. */
   readonly assumeLifetimeMs: number | undefined;

@@ -3,10 +3,20 @@ import type { Gate } from './gate.ts';
 import { hasLiveToken, isWanted, type TargetPolicy, type TargetState } from './state.ts';
 import type { TargetId } from './target.ts';
 
-/** How a target is, in a word. `failing`: its last attempt failed, whether or not a token still lives. */
-export type Condition = 'fresh' | 'due' | 'expired' | 'never issued' | 'failing';
+/**
+ * How a target is, in a word. `failing`: its last attempt failed, whether or not a token still lives. `dormant`: left
+ * alone, since nobody reads its token.
+ */
+export type Condition = 'fresh' | 'due' | 'expired' | 'never issued' | 'failing' | 'dormant';
 
-export const CONDITIONS: readonly Condition[] = ['fresh', 'due', 'failing', 'expired', 'never issued'];
+export const CONDITIONS: readonly Condition[] = [
+  'fresh',
+  'due',
+  'failing',
+  'expired',
+  'never issued',
+  'dormant',
+];
 
 /** What the indexes say about a target that is managed. */
 export interface Standing {
@@ -17,6 +27,7 @@ export interface Standing {
 }
 
 export function conditionOf(state: TargetState, standing: Standing | undefined, now: number): Condition {
+  if (state.dormantSince > 0 && !isWanted(state)) return 'dormant';
   if (state.failures > 0) return 'failing';
   if (state.expiresAt === 0) return 'never issued';
   if (!hasLiveToken(state, now)) return 'expired';
@@ -34,9 +45,13 @@ export interface KnownTarget {
   readonly standing: Standing | undefined;
   readonly hostGate: Gate;
   readonly tenantGate: Gate;
+  /** The ceilings of the gates, requests a second, where they are known. */
+  readonly limits?: { readonly perHost: number; readonly perTenant: number } | undefined;
   readonly pausedUntil: number | undefined;
   /** Why the credentials of its client are not used now; undefined: they are. */
   readonly hold?: Hold | undefined;
+  /** Since the token key was last read, where that matters and can be known. */
+  readonly idleMs?: number | undefined;
   /** Whether the token key exists. */
   readonly tokenThere: boolean;
   readonly now: number;

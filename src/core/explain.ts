@@ -24,7 +24,7 @@ export interface Explanation {
 /** Why a token is as it is, what happens next and when, and who can mend what is wrong. */
 export function explain(input: KnownTarget): Explanation {
   const { id, state, policy, standing, now } = input;
-  const decision = policy === undefined ? undefined : decide(state, policy, now, input.hold);
+  const decision = policy === undefined ? undefined : decide(state, policy, now, input.hold, input.idleMs);
   const help = state.failure === undefined ? undefined : advice(state.failure);
   const next = nextStep(input, decision);
   return {
@@ -34,6 +34,7 @@ export function explain(input: KnownTarget): Explanation {
     lines: [
       ...tokenLines(input),
       ...failureLines(input, help),
+      ...dormantLines(input),
       ...orderLines(state),
       ...gateLines(input, decision),
       next.what,
@@ -50,6 +51,8 @@ function summaryOf(input: KnownTarget): string {
   const token = summaryOfToken(input);
   if (standing === undefined) return `is not managed, and ${token}.`;
   if (pausedUntil !== undefined && pausedUntil > now) return `${token}; refreshing it is paused.`;
+  if (conditionOf(state, standing, now) === 'dormant')
+    return `${token}; it is dormant, since nobody reads it.`;
   if (state.failure !== undefined && state.failures > 0)
     return `${token}${live ? ', but' : '; and'} refreshing it fails with ${state.failure.code}.`;
   return conditionOf(state, standing, now) === 'fresh' && input.tokenThere
@@ -111,6 +114,13 @@ function failureLines({ id, state }: KnownTarget, help: Advice | undefined): str
       ? []
       : [`The server's support can look that request up: correlation id ${failure.correlationId}.`]),
   ];
+}
+
+function dormantLines({ state, now }: KnownTarget): string[] {
+  if (state.dormantSince === 0) return [];
+  const unread =
+    state.readAt > 0 ? ` Its token was last known to be read ${formatMoment(state.readAt, now)}.` : '';
+  return [`It has been dormant since ${formatMoment(state.dormantSince, now)}.${unread}`];
 }
 
 function orderLines(state: TargetState): string[] {

@@ -1,54 +1,80 @@
-import type { Target } from '../core/client.ts';
-import type { Failure } from '../core/failure.ts';
-import { awaitsAnswer, type Gate, type GateEvent, type GateScope } from '../core/gate.ts';
-import { NO_TENANT } from '../core/target.ts';
+import type { Target } from './client.ts';
+import type { Failure } from './failure.ts';
+import { awaitsAnswer, type Gate, type GateEvent, type GateScope } from './gate.ts';
+import { NO_TENANT } from './target.ts';
 
 export interface GateReport {
   readonly scope: GateScope;
   readonly event: GateEvent;
 }
 
+/** The two gates above a target, as they were when its request was taken up, with their limits, requests a second. */
+export interface GatesAbove {
+  readonly host: Gate;
+  readonly tenant: Gate;
+  readonly perHost: number;
+  readonly perTenant: number;
+}
+
+/** What names the scopes above a target. */
+export type Scoped = Pick<Target, 'id' | 'host' | 'tenant' | 'tenantScope'>;
+
 /**
  * What one request tells about the scopes above its target; the scope follows from the evidence. A detected loop
  * concerns the identical request alone, which its own log and `retryAt` hold. An OAuth answer proves the host
- * alive, whatever it says.
+ * alive, unless it says that the server is in trouble. `failure`: undefined for a token.
  */
 export function gateReports(
-  target: Target,
-  hostGate: Gate,
+  target: Scoped,
+  gates: GatesAbove,
   failure: Failure | undefined,
   startedAt: number,
 ): GateReport[] {
   const host: GateScope = { host: target.host };
-  const alive: GateReport[] = awaitsAnswer(hostGate)
-    ? [{ scope: host, event: { kind: 'answered', startedAt } }]
+  const toHost = { startedAt, ceiling: gates.perHost };
+  const toTenant = { startedAt, ceiling: gates.perTenant };
+  const issued = failure === undefined;
+  const alive: GateReport[] = awaitsAnswer(gates.host, issued)
+    ? [{ scope: host, event: { kind: 'answered', issued, ...toHost } }]
     : [];
-  if (failure === undefined) return alive;
+  if (failure === undefined) {
+    const ofTenant = awaitsAnswer(gates.tenant, issued)
+      ? [answeredOf(target.tenantScope, { kind: 'answered', issued, ...toTenant })]
+      : [];
+    return [...alive, ...ofTenant];
+  }
   // Nothing was sent, or evertoken itself gave it up: that tells nothing about the host.
   if (failure.answeredBy === 'unsent' || failure.code === 'aborted') return [];
   // Where an endpoint has no tenants, its targets stand for them; of throttling, which has a budget, its clients.
   const [tenant, budget] =
     target.tenant === NO_TENANT ? [target.id, target.tenantScope] : [target.tenant, target.tenant];
-  const throttled = (wholeScope: boolean): GateEvent => ({
+  const throttled = (told: typeof toHost, wholeScope: boolean): GateEvent => ({
+    ...told,
     kind: 'throttled',
     tenant: budget,
-    startedAt,
     retryAfterMs: failure.retryAfterMs,
     wholeScope,
   });
   const isThrottling = failure.kind === 'throttled' || failure.retryAfterMs !== undefined;
 
+  const down = (saidByServer: boolean): GateReport[] => [
+    { scope: host, event: { ...toHost, kind: 'unreachable', tenant, code: failure.code, saidByServer } },
+  ];
+
   if (failure.answeredBy === 'server') {
-    if (!isThrottling || failure.loopDetected) return alive;
+    if (failure.loopDetected) return alive;
+    // A token that is no use is an answer of a server that is well.
+    if (!isThrottling) return failure.kind === 'transient' && failure.status !== 200 ? down(true) : alive;
     return [
       ...alive,
-      { scope: { tenantScope: target.tenantScope }, event: throttled(true) },
-      { scope: host, event: throttled(false) },
+      { scope: { tenantScope: target.tenantScope }, event: throttled(toTenant, true) },
+      { scope: host, event: throttled(toHost, false) },
     ];
   }
-  if (isThrottling) return [{ scope: host, event: throttled(true) }];
+  if (isThrottling) return [{ scope: host, event: throttled(toHost, true) }];
   // A proxy's page or an odd body of a 200 is trouble, but of a host that is there.
   const isDown = failure.answeredBy === 'nobody' || (failure.status ?? 0) >= 500 || failure.status === 408;
-  if (failure.kind !== 'transient' || !isDown) return [];
-  return [{ scope: host, event: { kind: 'unreachable', tenant, startedAt, code: failure.code } }];
+  return failure.kind === 'transient' && isDown ? down(false) : [];
 }
+
+const answeredOf = (tenantScope: string, event: GateEvent): GateReport => ({ scope: { tenantScope }, event });

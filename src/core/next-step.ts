@@ -1,6 +1,8 @@
 import type { KnownTarget, Standing } from './condition.ts';
 import type { Decision, Wait } from './decide.ts';
+import type { Gate } from './gate.ts';
 import { formatMoment } from './moment.ts';
+import { describeLowered } from './pace.ts';
 
 /** What happens next about a target. */
 export interface NextStep {
@@ -49,6 +51,16 @@ function afterWait(input: KnownTarget, { dueAt }: Standing, decision: Wait): Nex
       const planned = Math.max(now, dueAt, decision.until.from, closedUntil(input));
       return { at: planned, what: `It is to be refreshed ${formatMoment(planned, now)}.` };
     }
+    case 'unread':
+      return {
+        at,
+        what: `Since ${decision.why}, it is not refreshed now, but looked at once more ${moment}. Unless somebody has read it by then, it becomes dormant.`,
+      };
+    case 'dormant':
+      return {
+        at: undefined,
+        what: `It is left alone until somebody asks: a consumer by the stream of requests, or an operator with evertoken refresh ${id}`,
+      };
     case 'in progress':
       return {
         at: state.leaseUntil,
@@ -76,7 +88,7 @@ function afterWait(input: KnownTarget, { dueAt }: Standing, decision: Wait): Nex
 }
 
 function beforeRefresh(input: KnownTarget, { dueAt, ready }: Standing, reason: string): NextStep {
-  const { hostGate, now, policy } = input;
+  const { hostGate, tenantGate, limits, now, policy } = input;
   const host = policy?.host ?? 'its host';
   const closed = closedUntil(input);
   if (closed > now) return { at: closed, what: explainClosed(input, closed) };
@@ -88,14 +100,19 @@ function beforeRefresh(input: KnownTarget, { dueAt, ready }: Standing, reason: s
   if (ready)
     return {
       at: now,
-      what: `It waits for its turn at ${host}: the earliest expiry goes first, at the rate of limits.perHost.`,
+      what: `It waits for its turn at ${host}: the earliest expiry goes first, at the rate of limits.perHost${explainLowered(hostGate, limits?.perHost, now)}.`,
     };
   if (dueAt <= now) return { at: now, what: 'It is taken up now, with the next step of any scheduler.' };
   if (reason === 'due') return { at: dueAt, what: `It is to be refreshed ${formatMoment(dueAt, now)}.` };
   return {
     at: dueAt,
-    what: `It was handed to a worker, or is held back for a moment by limits.perTenant; it is looked at again ${formatMoment(dueAt, now)} at the latest.`,
+    what: `It was handed to a worker, or is held back for a moment by limits.perTenant${explainLowered(tenantGate, limits?.perTenant, now)}; it is looked at again ${formatMoment(dueAt, now)} at the latest.`,
   };
+}
+
+function explainLowered({ pace }: Gate, limit: number | undefined, now: number): string {
+  const lowered = limit === undefined ? undefined : describeLowered(pace, limit, now);
+  return lowered === undefined ? '' : `, which the server has made us lower for now (${lowered})`;
 }
 
 /** Until when the gates hold its requests back; past or 0: they do not. */

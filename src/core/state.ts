@@ -24,6 +24,12 @@ export interface TargetState {
   readonly issuedAt: number;
   /** When the published token ends; 0 when there is none. */
   readonly expiresAt: number;
+  /** How long after `issuedAt` the server would have it refreshed (`refresh_in`), ms; 0: it did not say. */
+  readonly refreshInMs: number;
+  /** Only where unread targets retire: until when the token is known to have been read when it was last written. */
+  readonly readAt: number;
+  /** Since when it is left alone because nobody reads it; 0: it is not. */
+  readonly dormantSince: number;
   /** Failures since the last success. */
   readonly failures: number;
   /** The last failure, or undefined after a success. */
@@ -77,6 +83,9 @@ export const EMPTY_STATE: TargetState = {
   leaseUntil: 0,
   issuedAt: 0,
   expiresAt: 0,
+  refreshInMs: 0,
+  readAt: 0,
+  dormantSince: 0,
   failures: 0,
   failure: undefined,
   retryAt: 0,
@@ -100,10 +109,12 @@ export interface TargetPolicy {
   readonly tenantScope: string;
   /** Identifies the wire request (endpoint, client id, scope and parameters), 8 characters. */
   readonly fingerprint: string;
-  /** How long an outage of the endpoint must be survived, where the lifetime allows it. */
+  /** How long an outage of the endpoint windows are made for: the target, or what of it can be held. */
   readonly outageTargetMs: number;
   /** A token is refreshed before this share of its life; default 0.75. */
   readonly latestShare?: number | undefined;
+  /** Left alone when nobody has read its token for so long; undefined: refreshed whether or not anybody reads it. */
+  readonly retireUnreadAfterMs?: number | undefined;
   /** At most `count` identical requests in any `windowMs`, by the whole fleet. */
   readonly identical: { readonly count: number; readonly windowMs: number };
 }

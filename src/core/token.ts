@@ -8,6 +8,8 @@ export interface Token {
   /** When its request was sent: the life counts from there, so that a slow answer cannot lengthen it. */
   readonly issuedAt: number;
   readonly expiresAt: number;
+  /** How long after `issuedAt` the server would have it refreshed (`refresh_in`), ms; 0: it did not say. */
+  readonly refreshInMs: number;
   readonly generation: number;
   /** 8 characters that tell one token from another. */
   readonly digest: string;

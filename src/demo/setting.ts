@@ -70,8 +70,8 @@ export function limitsFor({ tenants, resources, lifetime }: DemoOptions): Limits
   const lifeSeconds = lifetime.minSeconds;
   // With four planned requests in the shortest life, a cycle may be far shorter than the window begins.
   const identicalWindowSeconds = Math.min(lifeSeconds, LONGEST_IDENTICAL_WINDOW_SECONDS);
-  // So large a share makes refreshes begin after a third of a life: a demo of half a minute shows some.
-  const outageTargetSeconds = Math.max(1, Math.floor(lifeSeconds * 0.4));
+  // As much as lives this short can hold: refreshes begin after a third of one, so a demo of half a minute shows some.
+  const outageTargetSeconds = Math.max(1, Math.floor(lifeSeconds * 0.25));
   const window = refreshWindow(lifeSeconds * 1000, {
     outageTargetMs: outageTargetSeconds * 1000,
     identical: { count: IDENTICAL_COUNT, windowMs: identicalWindowSeconds * 1000 },

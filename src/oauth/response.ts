@@ -19,6 +19,8 @@ export interface IssuedToken {
   readonly tokenType: 'Bearer';
   /** Whole seconds, at least 1, at most {@link MAX_EXPIRES_IN_SECONDS}. */
   readonly expiresInSeconds: number;
+  /** When the server would have it refreshed (`refresh_in`, as Entra says with long lives); 0: it did not say. */
+  readonly refreshInSeconds: number;
 }
 
 /** What one request came to. */
@@ -34,7 +36,8 @@ export const MAX_EXPIRES_IN_SECONDS = 31 * 86_400;
  * Strict where a wrong token would hurt: status 200 only, a JSON media type unless the header is missing, an
  * access token that a header can carry, a positive lifetime. Lenient in two things that real servers do: a
  * missing `token_type` means Bearer, and `expires_in` may be a numeric string. A malformed 200 is transient,
- * because such answers come from servers and proxies in trouble, and backoff bounds the asking.
+ * because such answers come from servers and proxies in trouble, and backoff bounds the asking. A `refresh_in` that
+ * cannot be used is left out: it is advice.
  *
  * @param now epoch milliseconds; only for a Retry-After date in an answer without a Date header.
  * @param assumeLifetimeMs the life of a token whose answer does not tell, as at Salesforce; at least 1 s.
@@ -88,7 +91,14 @@ function readToken(
     return 'response token_type not Bearer';
   const expiresInSeconds = readExpiresIn(json.expires_in ?? secondsOf(assumeLifetimeMs));
   if (typeof expiresInSeconds === 'string') return expiresInSeconds;
-  return { ok: true, accessToken: new Secret(accessToken), tokenType: 'Bearer', expiresInSeconds };
+  const refreshInSeconds = readRefreshIn(json.refresh_in, expiresInSeconds);
+  return {
+    ok: true,
+    accessToken: new Secret(accessToken),
+    tokenType: 'Bearer',
+    expiresInSeconds,
+    refreshInSeconds,
+  };
 }
 
 function isJsonMediaType(contentType: string | undefined): boolean {
@@ -103,10 +113,20 @@ const secondsOf = (lifetimeMs: number | undefined): number | undefined =>
 
 function readExpiresIn(value: unknown): number | Problem {
   if (value === undefined || value === null) return 'response without expires_in';
-  const isNumeric = typeof value === 'number' || (typeof value === 'string' && /^\d+(?:\.\d+)?$/.test(value));
-  const seconds = isNumeric ? Math.floor(Number(value)) : Number.NaN;
+  const seconds = wholeSeconds(value);
   if (!(seconds >= 1) || seconds === Number.POSITIVE_INFINITY) return 'response expires_in unusable';
   return Math.min(seconds, MAX_EXPIRES_IN_SECONDS);
+}
+
+function readRefreshIn(value: unknown, expiresInSeconds: number): number {
+  const seconds = wholeSeconds(value);
+  return seconds >= 1 && seconds <= expiresInSeconds ? seconds : 0;
+}
+
+/** Of a number or a numeric string, rounded down; NaN for anything else. */
+function wholeSeconds(value: unknown): number {
+  const isNumeric = typeof value === 'number' || (typeof value === 'string' && /^\d+(?:\.\d+)?$/.test(value));
+  return isNumeric ? Math.floor(Number(value)) : Number.NaN;
 }
 
 function readError(answer: Answer, json: Json | undefined, now: number): Failure {

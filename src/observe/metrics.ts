@@ -20,7 +20,11 @@ export interface HostFigures {
   readonly managed: number;
   readonly due: number;
   readonly ready: number;
+  /** Left alone, since nobody reads their tokens. */
+  readonly dormant: number;
   readonly closedSeconds: number;
+  /** Requests a second that the gate gives while it is open; undefined where this process does not know the host. */
+  readonly rate: number | undefined;
 }
 
 /**
@@ -122,6 +126,18 @@ export class Metrics {
     help: 'When the configuration that is in use was read, in epoch seconds',
     registers: [this.registry],
   });
+  readonly outageTarget = new Gauge({
+    name: 'evertoken_outage_target_seconds',
+    help: 'How long an outage of the token endpoint is to be survived',
+    labelNames: ['client'] as const,
+    registers: [this.registry],
+  });
+  readonly outageHeld = new Gauge({
+    name: 'evertoken_outage_held_seconds',
+    help: 'How much of that the lives of tokens and the limits allow',
+    labelNames: ['client'] as const,
+    registers: [this.registry],
+  });
   readonly awaitingConfirmation = new Gauge({
     name: 'evertoken_removals_awaiting_confirmation',
     help: 'Targets that are no longer configured and are kept until an operator confirms',
@@ -135,10 +151,20 @@ export class Metrics {
     'Targets that something should be done about now',
   );
   readonly #ready = hostGauge(this.registry, 'evertoken_targets_ready', 'Targets that wait for the gate');
+  readonly #dormant = hostGauge(
+    this.registry,
+    'evertoken_targets_dormant',
+    'Targets that are left alone until somebody asks, since nobody reads their tokens',
+  );
   readonly #closed = hostGauge(
     this.registry,
     'evertoken_gate_closed_seconds',
     'For how long the gate stays closed',
+  );
+  readonly #rate = hostGauge(
+    this.registry,
+    'evertoken_gate_rate',
+    'Requests a second that the gate gives while it is open: the limit, or less after refusals',
   );
   readonly #credentialRefused = new Gauge({
     name: 'evertoken_credential_refused',
@@ -166,17 +192,20 @@ export class Metrics {
 
   /** What is not known must not look like what was known last, nor like 0. */
   #clearFleet(): void {
-    for (const gauge of [this.#managed, this.#due, this.#ready, this.#closed]) gauge.reset();
+    for (const gauge of [this.#managed, this.#due, this.#ready, this.#dormant, this.#closed, this.#rate])
+      gauge.reset();
     this.#credentialRefused.reset();
     for (const gauge of [this.#processes, this.#waiting]) gauge.remove();
   }
 
   #setFleet({ hosts, processes, queueWaiting, credentials }: FleetFigures): void {
-    for (const { host, managed, due, ready, closedSeconds } of hosts) {
+    for (const { host, managed, due, ready, dormant, closedSeconds, rate } of hosts) {
       this.#managed.set({ host }, managed);
       this.#due.set({ host }, due);
       this.#ready.set({ host }, ready);
+      this.#dormant.set({ host }, dormant);
       this.#closed.set({ host }, closedSeconds);
+      if (rate !== undefined) this.#rate.set({ host }, rate);
     }
     for (const { client, fingerprint, refused } of credentials)
       this.#credentialRefused.set({ client, fingerprint }, refused ? 1 : 0);

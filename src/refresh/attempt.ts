@@ -3,13 +3,12 @@ import type { Target } from '../core/client.ts';
 import type { Hold } from '../core/credential-choice.ts';
 import type { Refresh } from '../core/decide.ts';
 import { classify, type Failure } from '../core/failure.ts';
-import type { Gate } from '../core/gate.ts';
+import { type GatesAbove, gateReports } from '../core/gate-reports.ts';
 import { type RefreshWindow, refreshWindow, type Span } from '../core/plan.ts';
 import type { TargetState } from '../core/state.ts';
 import { isGuid } from '../core/target.ts';
 import type { Token } from '../core/token.ts';
 import type { Chosen, ChosenCredential, Credentials } from './credential-choice.ts';
-import { gateReports } from './gate-reports.ts';
 import type { Memory } from './memory.ts';
 import type { Acquired, AcquirePort, ClockPort, Draw, GatesPort, StatesPort } from './ports.ts';
 import type { Closing } from './report.ts';
@@ -29,7 +28,8 @@ export interface AttemptDependencies {
 /** What has begun: the lease is taken, the first request is counted, and the policy says refresh. */
 export interface Begun {
   readonly target: Target;
-  readonly hostGate: Gate;
+  /** As they were when the job was taken up. */
+  readonly gates: GatesAbove;
   readonly generation: number;
   /** Redis time of `begin`. */
   readonly now: number;
@@ -76,6 +76,7 @@ export async function attemptRefresh(begun: Begun, plan: Plan, deps: AttemptDepe
     ...{ accessToken: acquired.accessToken, tokenType: acquired.tokenType, digest: acquired.digest },
     issuedAt: sentAt,
     expiresAt: sentAt + acquired.expiresInSeconds * 1000,
+    refreshInMs: acquired.refreshInSeconds * 1000,
     generation: begun.generation,
     tenantId: isGuid(begun.target.tenant) ? '' : (acquired.tenantId ?? ''),
   };
@@ -166,7 +167,7 @@ async function concludeToken(
   }
   const lifeMs = token.expiresAt - token.issuedAt;
   const repeated = state.digest !== '' && token.digest === state.digest;
-  const { earliest, latest } = repeated ? REPEATED_WINDOW : refreshWindow(lifeMs, target);
+  const { earliest, latest } = repeated ? REPEATED_WINDOW : refreshWindow(lifeMs, target, token.refreshInMs);
   const nextAt = await plan({
     from: token.issuedAt + earliest * lifeMs,
     to: token.issuedAt + latest * lifeMs,
@@ -175,7 +176,8 @@ async function concludeToken(
     state.expiresAt === 0
       ? undefined
       : Math.max(0, (state.expiresAt - now) / (state.expiresAt - state.issuedAt));
-  return { outcome: 'refreshed', expiresAt: token.expiresAt, nextAt, lifeLeft, repeated };
+  const life = repeated ? {} : { lifeMs };
+  return { outcome: 'refreshed', expiresAt: token.expiresAt, nextAt, lifeLeft, repeated, ...life };
 }
 
 const NEXT_SOON_MS = 200;
@@ -216,15 +218,15 @@ async function noteFailure(
 }
 
 async function reportToGates(
-  { target, hostGate }: Begun,
+  { target, gates }: Begun,
   failure: Failure | undefined,
   sentAt: number,
-  { gates, clock }: AttemptDependencies,
+  deps: AttemptDependencies,
 ): Promise<void> {
-  const reports = gateReports(target, hostGate, failure, sentAt);
+  const reports = gateReports(target, gates, failure, sentAt);
   if (reports.length === 0) return;
-  const now = await clock.now();
-  for (const { scope, event } of reports) await gates.report(scope, event, now);
+  const now = await deps.clock.now();
+  for (const { scope, event } of reports) await deps.gates.report(scope, event, now);
 }
 
 const DEAD_ON_ARRIVAL = classify({ answeredBy: 'server', problem: 'token dead on arrival' });

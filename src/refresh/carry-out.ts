@@ -2,6 +2,7 @@ import { probeNow } from '../core/credential-marks.ts';
 import { decide } from '../core/decide.ts';
 import { EvertokenError } from '../core/errors.ts';
 import type { Due } from '../core/filing.ts';
+import { isDormant } from '../core/retire.ts';
 import type { TargetState } from '../core/state.ts';
 import { clientOf, type ParsedSelect, parseSelect, type TargetId } from '../core/target.ts';
 import { PAUSED_LOOK_MS } from './dispatch.ts';
@@ -84,7 +85,8 @@ export class CarryOut {
       entries.map(async ({ target }, i) => {
         const refusal = this.#refusal(target, known[i] as TargetState, request.force === true, now);
         if (refusal !== undefined) return tally.refuse(refusal);
-        if (request.force === true && (await states.want(target, by, order)).outcome === 'newer') {
+        const isForced = request.force === true || this.#isDormant(target, known[i] as TargetState);
+        if (isForced && (await states.want(target, by, order)).outcome === 'newer') {
           return tally.refuse('its state was written by a newer daemon');
         }
         tally.accept();
@@ -116,7 +118,13 @@ export class CarryOut {
       return forced.reason === 'backoff' ? 'throttled' : forced.reason;
     }
     const decision = decide(state, policy, now);
-    return decision.act === 'wait' ? decision.reason : undefined;
+    return decision.act === 'wait' && decision.reason !== 'dormant' ? decision.reason : undefined;
+  }
+
+  /** What is dormant has to be wanted again to be refreshed: whoever orders it has a use for it. */
+  #isDormant(target: TargetId, state: TargetState): boolean {
+    const policy = this.#deps.catalogue().get(target);
+    return policy !== undefined && isDormant(state, policy);
   }
 
   async pause(request: PauseOrder): Promise<OrderResult> {

@@ -1,6 +1,7 @@
 import { readChallenge } from '../core/claims.ts';
 import { withinWindow } from '../core/guard.ts';
 import { plannedRequests } from '../core/plan.ts';
+import { isDormant } from '../core/retire.ts';
 import { hasLiveToken, isWanted, type TargetPolicy, type TargetState } from '../core/state.ts';
 import { isTarget, type TargetId } from '../core/target.ts';
 import type { CataloguePort, ClockPort, IndexesPort, StatesPort } from './ports.ts';
@@ -40,9 +41,11 @@ export async function answerConsumer(
   if (target === undefined) return 'ignored';
   const [[state], now] = await Promise.all([deps.states.read([target.id]), deps.clock.now()]);
   if (state === undefined || isWanted(state)) return 'ignored';
-  const wants = await reasonToWant(request, state.generation, async () => {
-    return hasLiveToken(state, now) && !(await deps.tokenExists(target.id));
-  });
+  const wants = isDormant(state, target)
+    ? reasonToWake(request)
+    : await reasonToWant(request, state.generation, async () => {
+        return hasLiveToken(state, now) && !(await deps.tokenExists(target.id));
+      });
   if (wants !== undefined) {
     if (usedUp(state, target, now)) return 'ignored';
     const { outcome } = await deps.states.want(
@@ -63,6 +66,11 @@ export async function answerConsumer(
   await deps.indexes.setDue(target.host, [target.id], dueAt);
   deps.wake();
   return wants === undefined ? 'looked at' : 'wanted';
+}
+
+/** Whoever asks for a dormant target has a use for it, whatever became of its token. */
+function reasonToWake({ reason }: ConsumerRequest): string | undefined {
+  return reason === 'missing' || reason === 'rejected' ? 'by a consumer: it was dormant' : undefined;
 }
 
 async function reasonToWant(

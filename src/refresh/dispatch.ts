@@ -1,16 +1,18 @@
 import { credentialHold, type Hold } from '../core/credential-choice.ts';
 import { decide } from '../core/decide.ts';
-import type { Rate } from '../core/duration.ts';
+import { GATE_TICK_MS, IDLE_MS, MOST_QUEUED, QUEUE_SECONDS } from '../core/dispatching.ts';
+import { perSecond, type Rate } from '../core/duration.ts';
 import type { Due, Filed } from '../core/filing.ts';
 import { candidates } from '../core/plan.ts';
 import { readyScore } from '../core/rank.ts';
+import { looksUnread } from '../core/retire.ts';
 import type { TargetState } from '../core/state.ts';
 import { clientOf, type TargetId } from '../core/target.ts';
 import type { CataloguePort, Draw, IndexesPort, MarksPort, StatesPort } from './ports.ts';
 
 export interface DispatchDependencies {
   readonly catalogue: () => CataloguePort;
-  readonly states: Pick<StatesPort, 'read'>;
+  readonly states: Pick<StatesPort, 'read' | 'idleMs' | 'retire'>;
   readonly indexes: Pick<IndexesPort, 'dispatch'>;
   readonly marks: Pick<MarksPort, 'read'>;
   /** Puts claimed targets into the queue. A claim whose job is lost ends, and is offered again. */
@@ -31,13 +33,6 @@ export type Step =
       readonly sleepMs: number;
     };
 
-/** Work waits for the gate: as often as its burst tolerance asks. */
-const GATE_TICK_MS = 40;
-/** The longest sleep: other processes make targets due without telling this one. */
-const IDLE_MS = 500;
-/** Never more than about two seconds of work in the queue. */
-const QUEUE_SECONDS = 2;
-const MOST_QUEUED = 2000;
 /** What is paused is looked at again: the pause may have been shortened or ended without this process hearing of it. */
 export const PAUSED_LOOK_MS = 30_000;
 /**
@@ -46,6 +41,8 @@ export const PAUSED_LOOK_MS = 30_000;
  */
 const UNKNOWN_SOON_MS = 500;
 const UNKNOWN_LATE_MS = 5000;
+/** What was to be retired, and has just got another token or an attempt, is looked at again after this. */
+const NOT_RETIRED_LOOK_MS = 1000;
 
 /** Moves what is due to ready and claims from ready, for one host. Any number run side by side. */
 export class Dispatcher {
@@ -89,13 +86,39 @@ export class Dispatcher {
       this.#deps.marks.read(clients),
     ]);
     const holds = new Map(clients.map((client, i) => [client, credentialHold(marks[i] ?? [], now)]));
-    return due.map((entry, i) => {
-      const hold = holds.get(clientOf(entry.target));
-      return this.#fileOne(entry, states[i] as TargetState, hold, now);
-    });
+    const idleMs = await this.#idleMs(due, states, now);
+    return Promise.all(
+      due.map((entry, i) => {
+        const hold = holds.get(clientOf(entry.target));
+        return this.#fileOne(entry, states[i] as TargetState, hold, idleMs.get(entry.target), now);
+      }),
+    );
   }
 
-  #fileOne({ target, dueAt }: Due, state: TargetState, hold: Hold | undefined, now: number): Filed {
+  /** Asked only for what its state says nobody may have read for too long: elsewhere it would change nothing. */
+  async #idleMs(
+    due: readonly Due[],
+    states: readonly TargetState[],
+    now: number,
+  ): Promise<ReadonlyMap<TargetId, number | undefined>> {
+    const targets = due
+      .filter(({ target }, i) => {
+        const policy = this.#deps.catalogue().get(target);
+        return policy !== undefined && looksUnread(states[i] as TargetState, policy, now);
+      })
+      .map(({ target }) => target);
+    if (targets.length === 0) return new Map();
+    const idleMs = await this.#deps.states.idleMs(targets);
+    return new Map(targets.map((target, i) => [target, idleMs[i]]));
+  }
+
+  async #fileOne(
+    { target, dueAt }: Due,
+    state: TargetState,
+    hold: Hold | undefined,
+    idleMs: number | undefined,
+    now: number,
+  ): Promise<Filed> {
     const waitUntil = (at: number): Filed => ({ target, seen: dueAt, as: 'wait', score: Math.floor(at) });
     const policy = this.#deps.catalogue().get(target);
     if (policy === undefined)
@@ -103,7 +126,12 @@ export class Dispatcher {
     const pausedUntil = this.#deps.pausedUntil(target);
     if (pausedUntil !== undefined && pausedUntil > now)
       return waitUntil(Math.min(pausedUntil, now + PAUSED_LOOK_MS));
-    const decision = decide(state, policy, now, hold);
+    const decision = decide(state, policy, now, hold, idleMs);
+    // Its state says so before its due score does: whoever is stopped between the two finds a dormant target due.
+    if (decision.act === 'wait' && decision.reason === 'dormant') {
+      const isRetired = await this.#deps.states.retire(target, state.generation);
+      if (!isRetired) return waitUntil(now + NOT_RETIRED_LOOK_MS);
+    }
     if (decision.act === 'wait')
       return waitUntil(Math.max(now + 1, candidates(decision.until, [this.#deps.draw(), 0])[0]));
     return { target, seen: dueAt, as: 'ready', score: readyScore(state, dueAt, now) };
@@ -122,14 +150,16 @@ export class Dispatcher {
   }): number {
     if (this.#filed.length > 0) return 0;
     const forGate = waiting > 0 ? Math.max(GATE_TICK_MS, closedUntil - now) : IDLE_MS;
-    const forDue = nextDueAt > 0 ? Math.max(1, nextDueAt - now) : IDLE_MS;
+    // While others wait anyway, what comes due is early enough for its turn with the next tick.
+    const soonest = waiting > 0 ? GATE_TICK_MS : 1;
+    const forDue = nextDueAt > 0 ? Math.max(soonest, nextDueAt - now) : IDLE_MS;
     return Math.min(IDLE_MS, forGate, forDue);
   }
 }
 
 /** The queue is one for all hosts: bounded by what all of them together may send, so that none shuts out another. */
 function mostQueued(hosts: Iterable<{ readonly perHost: Rate }>): number {
-  let perSecond = 0;
-  for (const { perHost } of hosts) perSecond += (perHost.count / perHost.windowMs) * 1000;
-  return Math.max(1, Math.min(MOST_QUEUED, Math.ceil(QUEUE_SECONDS * perSecond)));
+  let sum = 0;
+  for (const { perHost } of hosts) sum += perSecond(perHost);
+  return Math.max(1, Math.min(MOST_QUEUED, Math.ceil(QUEUE_SECONDS * sum)));
 }

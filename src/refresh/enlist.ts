@@ -44,7 +44,7 @@ export async function enlist(options: EnlistOptions, deps: EnlistDependencies): 
   const catalogue = deps.catalogue();
   const waiting = new Map<string, Target[]>();
   const total = { added: 0, changed: 0 };
-  const turn: Turn = options.before === undefined ? (_target, now) => now : turnsAtPace(catalogue);
+  const turn = turnsAtPace(catalogue);
   const flush = async (host: string, targets: readonly Target[]): Promise<void> => {
     const { added, changed } = await enlistChunk(host, targets, options, turn, deps);
     total.added += added;
@@ -111,9 +111,10 @@ function firstDue(target: Target, state: TargetState, now: number, turn: Turn, d
 type Turn = (target: Target, now: number) => number;
 
 /**
- * Beside refreshes that run, spreads what is new at twice the pace at which its host may be asked: soon enough to leave no turn unused, and not
- * all at once, since what is due is looked at and filed before it waits for the gate. Each client for itself, so that
- * none waits behind another that may not go on.
+ * Spreads what never had a token at twice the pace at which its host may be asked: soon enough to leave no turn unused,
+ * and not all at once, since who waits longest has the next turn, and what is due is looked at and filed before it waits
+ * for the gate. Each client for itself, so that a large one and a small one begin side by side, and none waits behind
+ * another that may not go on.
  */
 function turnsAtPace(catalogue: CataloguePort): Turn {
   const counts = new Map<string, number>();
@@ -134,6 +135,8 @@ function reasonToWant(
   now: number,
 ): string | undefined {
   if (state.fingerprint !== '' && state.fingerprint !== target.fingerprint) return CHANGED;
+  if (state.dormantSince > 0 && target.retireUnreadAfterMs === undefined)
+    return 'its client no longer retires what is unread';
   // An attempt that runs may have begun with what was configured before, and its token has to be replaced.
   const isRunning = state.leaseUntil > now;
   if (isRunning && before !== undefined) {

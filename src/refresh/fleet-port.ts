@@ -1,11 +1,13 @@
+import type { SaysLimits } from '../core/lowest-limit.ts';
 import type { SharedOrdersPort } from './in-effect.ts';
 
 /** What the processes of a fleet share, apart from targets. */
 export interface FleetPort extends SharedOrdersPort {
-  heartbeat(self: Hashes & { readonly id: string }): Promise<FleetView>;
+  heartbeat(self: Said & { readonly id: string }): Promise<FleetView>;
   leave(): Promise<void>;
   beginEpoch(id: string, graceMs: number): Promise<{ readonly id: string }>;
-  publishLimits(): Promise<void>;
+  /** Publishes this process's limits for tenants; higher ones than are there only if all live processes agree. */
+  publishLimits(agreed: boolean): Promise<void>;
   /** Drops the limits of clients that this process does not have. */
   dropOtherLimits(): Promise<void>;
   /** Changes when the server was started anew. */
@@ -20,8 +22,11 @@ export interface Hashes {
   readonly writtenHash?: string | undefined;
 }
 
+/** What a process says of itself with every heartbeat. */
+export interface Said extends Hashes, SaysLimits {}
+
 export interface FleetView {
   readonly now: number;
   readonly epoch: string;
-  readonly processes: readonly (Hashes & { readonly id: string; readonly role: string })[];
+  readonly processes: readonly (Said & { readonly id: string; readonly role: string })[];
 }

@@ -1,4 +1,7 @@
+import { perSecond, type Rate } from '../core/duration.ts';
+import { lowestLimit } from '../core/lowest-limit.ts';
 import type { TargetId } from '../core/target.ts';
+import type { RedisClock } from './clock-back.ts';
 import type { Enlisted } from './enlist.ts';
 import type { FleetPort, FleetView } from './fleet-port.ts';
 import { type ConfigurationPort, InEffect } from './in-effect.ts';
@@ -20,6 +23,8 @@ export interface MemberEvents {
   readonly kept: (kept: ReadonlyMap<string, number>) => void;
   /** A change of the configuration is taken over, and what it asks for is managed. */
   readonly configured: (event: { targets: number; enlisted: Enlisted | undefined }) => void;
+  /** Redis time has gone back, as after a failover; `renewed`: so many tokens are wanted anew. */
+  readonly clockWentBack: (event: { lostMs: number; renewed: number }) => void;
 }
 
 export interface MemberDependencies {
@@ -30,6 +35,7 @@ export interface MemberDependencies {
   readonly reconciler: Reconciler;
   readonly configuration: ConfigurationPort;
   readonly newEpochId: () => string;
+  readonly clock: RedisClock;
   readonly events: MemberEvents;
 }
 
@@ -58,8 +64,12 @@ export class Member {
   #beats = 0;
   #beatsInAgreement = 0;
   #removeAtBeat = 0;
+  /** Whether the limits for tenants that the fleet goes by are those of this process, and not slower ones of another. */
+  #ownLimitsHold = false;
   #view: FleetView = { now: 0, epoch: '', processes: [] };
   #unsavedTokens = false;
+  /** By how much Redis time has gone back, where not everything has been renewed since. */
+  #lostMs = 0;
   /** The catalogue whose targets are all managed, and the configuration that it was made of. */
   #enlisted: { readonly catalogue: CataloguePort; readonly version: number } | undefined;
 
@@ -100,7 +110,22 @@ export class Member {
   async sayAlive(): Promise<void> {
     const { id, fleet } = this.#deps;
     const { catalogue, writtenHash } = this.#inEffect;
-    this.#view = await fleet.heartbeat({ id, configHash: catalogue.hash, writtenHash });
+    const limits = Object.fromEntries(
+      [...catalogue.hosts()].map(([host, { perHost }]) => [host, perSecond(perHost)]),
+    );
+    this.#view = await fleet.heartbeat({ id, configHash: catalogue.hash, writtenHash, limits });
+  }
+
+  /** What the fleet may ask of a host; undefined where this process does not know it. */
+  perHost(host: string): Rate | undefined {
+    const own = this.catalogue.hosts().get(host)?.perHost;
+    return own === undefined ? undefined : lowestLimit(host, own, this.#view.processes);
+  }
+
+  async #publishLimits(): Promise<void> {
+    const agreed = this.#allAgree();
+    await this.#deps.fleet.publishLimits(agreed);
+    this.#ownLimitsHold = agreed;
   }
 
   /** One heartbeat, and whatever it shows to be necessary. Throws when Redis does not answer. */
@@ -109,11 +134,14 @@ export class Member {
     this.#beats += 1;
     if (this.#view.epoch === '' || this.#view.epoch !== this.#epoch) await this.#join(this.#view.epoch);
     else await this.#recover();
+    await this.#followClock();
     await this.#enlist();
     if (this.#beats % RELOAD_EVERY_BEATS === 0 || this.#inEffect.isStale) await this.reload();
     if (this.#beats % PRUNE_EVERY_BEATS === 0) this.#deps.reconciler.prune(this.#view.now);
     if (this.#deps.schedules && this.#beats % REMOVE_EVERY_BEATS === 0) await this.#removeAbsent();
     this.#beatsInAgreement = this.#allAgree() ? this.#beatsInAgreement + 1 : 0;
+    if (this.#beatsInAgreement === 0) this.#ownLimitsHold = false;
+    else if (!this.#ownLimitsHold) await this.#publishLimits();
     if (this.#beatsInAgreement % SETTLED_BEATS === SETTLED_BEATS - 1) this.#deps.configuration.settle();
   }
 
@@ -126,12 +154,21 @@ export class Member {
     this.#runId = await fleet.serverRunId();
     this.#enlisted = undefined;
     if (await this.#readInEffect()) await this.sayAlive();
-    await fleet.publishLimits();
+    await this.#publishLimits();
     const { catalogue, version } = this.#inEffect;
     const enlisted = schedules ? await reconciler.enlist({ retryParked: !lost }) : undefined;
     this.#enlisted = { catalogue, version };
     this.#epoch = epoch;
     events.joined({ epoch, lost, enlisted, restored });
+  }
+
+  async #followClock(): Promise<void> {
+    const { clock, schedules, reconciler, events } = this.#deps;
+    this.#lostMs = Math.max(this.#lostMs, clock.goneBackMs(this.#view.now));
+    if (this.#lostMs === 0) return;
+    const renewed = schedules ? await reconciler.renew() : 0;
+    events.clockWentBack({ lostMs: this.#lostMs, renewed });
+    this.#lostMs = 0;
   }
 
   /** After a gap: what was acquired meanwhile; after a restart of the server, whose file may be old, everything. */
@@ -162,9 +199,9 @@ export class Member {
       const { catalogue, version } = this.#inEffect;
       const before = this.#enlisted;
       if (this.#epoch === '' || before?.catalogue === catalogue) return;
-      const { schedules, fleet, reconciler, events } = this.#deps;
+      const { schedules, reconciler, events } = this.#deps;
       const reconfigured = before !== undefined && before.version !== version;
-      if (reconfigured) await fleet.publishLimits();
+      if (reconfigured) await this.#publishLimits();
       const enlisted = schedules
         ? await reconciler.enlist({ retryParked: reconfigured, before: before?.catalogue })
         : undefined;

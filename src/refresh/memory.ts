@@ -44,6 +44,12 @@ export class Memory {
     if (this.get(target).token === token) this.#unsaved.delete(target);
   }
 
+  /** Requests that another clock than now's has dated count from now on. */
+  clockWentBack(now: number): void {
+    for (const [target, { token, requestLog }] of this.#targets)
+      this.#targets.set(target, { token, requestLog: requestLog.map((at) => Math.min(at, now)) });
+  }
+
   /** Tokens that were acquired while Redis could not take them. */
   unsaved(): Map<TargetId, Remembered> {
     return new Map([...this.#unsaved].map((target) => [target, this.get(target)]));

@@ -2,6 +2,7 @@ import type { Client, Target } from '../core/client.ts';
 import type { Marks } from '../core/credential-marks.ts';
 import type { Rate } from '../core/duration.ts';
 import type { Failure, Problem } from '../core/failure.ts';
+import type { HostPlan, Life } from '../core/feasibility.ts';
 import type { DispatchResult, Due, Filed } from '../core/filing.ts';
 import type { Gate, GateEvent, GateScope } from '../core/gate.ts';
 import type { Secret } from '../core/secret.ts';
@@ -30,6 +31,9 @@ export interface StatesPort {
     onlyIf?: number,
     claims?: string,
   ): Promise<{ outcome: 'wanted' | 'superseded' | 'newer' }>;
+  /** Since each token was last read; undefined where that is not known. */
+  idleMs(targets: readonly TargetId[]): Promise<(number | undefined)[]>;
+  retire(target: TargetId, generation: number): Promise<boolean>;
   erase(target: TargetId, forget: boolean): Promise<boolean>;
   restore(policy: TargetPolicy, token: Token | undefined, requestLog: readonly number[]): Promise<boolean>;
 }
@@ -86,6 +90,8 @@ export interface CataloguePort {
   hosts(): ReadonlyMap<string, { readonly perHost: Rate }>;
   /** How many tenants of a client there are; where its endpoint has none, targets. */
   scopes(client: string): number;
+  /** Plans which outages are survived, and has the targets go by it. `lives`: of the clients whose tokens were seen. */
+  replan(lives: ReadonlyMap<string, Life>, limitOf: (host: string) => Rate | undefined): readonly HostPlan[];
   readonly size: number;
   readonly hash: string;
 }
@@ -118,6 +124,8 @@ export type Acquired =
       readonly accessToken: Secret;
       readonly tokenType: string;
       readonly expiresInSeconds: number;
+      /** When the server would have it refreshed; 0: it did not say. */
+      readonly refreshInSeconds: number;
       /** 8 characters that tell one token from another. */
       readonly digest: string;
       /** The `tid` of a token under `authority`, in lower case, where it can be read. */

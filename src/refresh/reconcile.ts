@@ -1,5 +1,6 @@
 import { needsConfirmation } from '../core/removal.ts';
 import { isTarget, parseTarget, type TargetId } from '../core/target.ts';
+import { renewAll } from './clock-back.ts';
 import { type EnlistDependencies, type Enlisted, type EnlistOptions, enlist } from './enlist.ts';
 import type { Memory } from './memory.ts';
 import type { IndexesPort, StatesPort } from './ports.ts';
@@ -32,6 +33,11 @@ export class Reconciler {
   /** Begins to manage what is configured and not yet managed, and wants anew what is configured differently. */
   async enlist(options: EnlistOptions): Promise<Enlisted> {
     return enlist(options, this.#deps);
+  }
+
+  /** Wants every token anew after Redis time has gone back. Gives how many there are. */
+  async renew(): Promise<number> {
+    return renewAll(this.#deps);
   }
 
   /** Gives Redis back what this process remembers: everything, or only what Redis could not take at the time. */

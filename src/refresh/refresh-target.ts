@@ -2,6 +2,7 @@ import { attemptTiming, isClaim } from '../core/claim.ts';
 import type { Target } from '../core/client.ts';
 import { HELD_SPREAD_MS, type Hold } from '../core/credential-choice.ts';
 import { type Decision, decide } from '../core/decide.ts';
+import { perSecond, type Rate } from '../core/duration.ts';
 import { nextAllowedAt } from '../core/guard.ts';
 import { candidates, type Span, slotWidthMs } from '../core/plan.ts';
 import type { TargetState } from '../core/state.ts';
@@ -13,6 +14,8 @@ import type { Closing, RefreshReport } from './report.ts';
 
 export interface RefreshDependencies extends AttemptDependencies {
   readonly catalogue: () => CataloguePort;
+  /** What the fleet may ask of a host; undefined where this process does not know it. */
+  readonly perHost: (host: string) => Rate | undefined;
   readonly indexes: IndexesPort;
   readonly bulkhead: Bulkhead;
 }
@@ -107,7 +110,12 @@ export class RefreshTarget {
     const chosen = await this.#deps.credentials.choose(target, marks, now);
     if (chosen.act === 'hold') return this.#withoutCredential({ target, until }, chosen.hold, now);
     const deadline = startedAt + timing.timeoutMs;
-    const closing = await this.#begin({ target, until }, { hostGate, chosen, deadline }, timing.leaseMs);
+    const gates = {
+      ...{ host: hostGate, tenant: tenantGate },
+      perHost: perSecond(this.#perHost(target)),
+      perTenant: perSecond(target.client.limits.perTenant),
+    };
+    const closing = await this.#begin({ target, until }, { gates, chosen, deadline }, timing.leaseMs);
     // It was not begun, so nothing was tried.
     if (chosen.act === 'use' && closing.requests === undefined)
       await this.#deps.credentials.giveUp(target, chosen);
@@ -122,7 +130,7 @@ export class RefreshTarget {
 
   async #begin(
     { target, until }: Claimed,
-    prepared: Pick<Begun, 'hostGate' | 'chosen' | 'deadline'>,
+    prepared: Pick<Begun, 'gates' | 'chosen' | 'deadline'>,
     leaseMs: number,
   ): Promise<Closing> {
     const begun = await this.#deps.states.begin(target, leaseMs);
@@ -184,8 +192,11 @@ export class RefreshTarget {
   }
 
   async #giveBack({ target, until }: Claimed, againInMs: number): Promise<void> {
-    const perHost = this.#deps.catalogue().hosts().get(target.host)?.perHost ?? target.client.limits.perHost;
-    await this.#deps.indexes.giveBack(target.host, target.id, until, perHost, againInMs);
+    await this.#deps.indexes.giveBack(target.host, target.id, until, this.#perHost(target), againInMs);
+  }
+
+  #perHost({ host, client }: Target): Rate {
+    return this.#deps.perHost(host) ?? client.limits.perHost;
   }
 }
 

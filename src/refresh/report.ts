@@ -21,6 +21,8 @@ export interface RefreshReport {
   readonly nextAt?: number | undefined;
   readonly generation?: number;
   readonly expiresAt?: number;
+  /** How long the token that was published lives, from its request on; absent for one that was there already. */
+  readonly lifeMs?: number;
   /** Share of its life that the replaced token still had; 0: it had ended; undefined: there was none. */
   readonly lifeLeft?: number | undefined;
   readonly failure?: Failure;

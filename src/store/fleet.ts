@@ -7,6 +7,7 @@ const SCRIPTS = {
   heartbeat: new Script('heartbeat'),
   epoch: new Script('epoch'),
   dropPauses: new Script('drop-pauses'),
+  limits: new Script('limits'),
 };
 
 /** A process is taken for live this long after its last heartbeat, by whoever looks. */
@@ -29,6 +30,8 @@ export interface ProcessInfo {
   readonly configHash: string;
   /** The same of what is written, where the process keeps targets beside that until an operator confirms their removal. */
   readonly writtenHash?: string | undefined;
+  /** Host -> what it may be asked, requests a second. The lowest of all live processes holds for the fleet. */
+  readonly limits?: Readonly<Record<string, number>> | undefined;
   /** Epoch ms of the process's own clock. */
   readonly startedAt: number;
 }
@@ -183,10 +186,16 @@ export class Fleet {
     return new Map(entries.map(([client, at]) => [client, Number(at)]));
   }
 
-  /** Publishes each client's pace for one tenant, which the scripts that claim read. */
-  async setTenantIntervals(intervalsMs: ReadonlyMap<string, number>): Promise<void> {
-    if (intervalsMs.size === 0) return;
-    await this.#redis.hset(this.#keys.limits, ...[...intervalsMs].flat().map(String));
+  /**
+   * Publishes each client's pace for one tenant, which the scripts that claim read. A shorter interval than the one that
+   * is there is written only if all live processes have `agreed`: until then the slowest of them holds.
+   */
+  async setTenantIntervals(intervalsMs: ReadonlyMap<string, number>, agreed = true): Promise<void> {
+    const entries = [...intervalsMs];
+    for (let start = 0; start < entries.length; start += CHUNK) {
+      const fields = entries.slice(start, start + CHUNK).flat();
+      await SCRIPTS.limits.run(this.#redis, [this.#keys.limits], [agreed ? 1 : 0, ...fields]);
+    }
   }
 
   /** Drops what is known of clients that no process has any more. */

@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
-import { type Gate, type GateEvent, type GateScope, OPEN_GATE, reduceGate } from '../core/gate.ts';
+import { type Gate, type GateEvent, type GateScope, reduceGate } from '../core/gate.ts';
+import type { Pace } from '../core/pace.ts';
 import type { Keys } from './keys.ts';
 import { Script } from './script.ts';
 
@@ -20,7 +21,12 @@ export const GATE_FIELDS = [
   'closures',
   'suspect',
   'suspectAt',
+  'suspects',
   'changedAt',
+  'rate',
+  'rateAt',
+  'refused',
+  'untested',
 ] as const;
 
 /** The gates of the fleet. What an attempt tells is reduced by `core/gate` and written if nobody was faster. */
@@ -57,35 +63,52 @@ export class Gates {
 }
 
 export function decodeGate(values: readonly (string | null)[]): { revision: string; gate: Gate } {
-  const [revision, closedUntil, why, probing, closures, suspect, suspectAt, changedAt] = values;
+  const [revision, closedUntil, why, probing, closures, suspect, suspectAt, suspects, changedAt, ...pace] =
+    values;
   return {
     revision: revision ?? '0',
     gate: {
-      ...OPEN_GATE,
+      pace: decodePace(pace),
       closedUntil: Number(closedUntil) || 0,
       why: why ?? '',
       probing: probing === '1',
       closures: Number(closures) || 0,
       suspect: suspect ?? '',
       suspectAt: Number(suspectAt) || 0,
+      suspects: Number(suspects) || 0,
       changedAt: Number(changedAt) || 0,
     },
   };
 }
 
-/** A gate without the moments that cannot be, since they are of a clock that has gone back. */
+function decodePace([rate, rateAt, refused, untested]: readonly (string | null | undefined)[]): Pace {
+  return {
+    rate: Math.max(0, Number(rate) || 0),
+    rateAt: Number(rateAt) || 0,
+    refused: Math.max(0, Number(refused) || 0),
+    untested: untested === '1',
+  };
+}
+
+/**
+ * A gate without the moments that cannot be, since they are of a clock that has gone back. A rate grows from when it was
+ * lowered or from the end of a closure. One that would begin later begins now: lowered it stays, but not for longer.
+ */
 export function asOf(now: number, gate: Gate): Gate {
   const closedUntil = gate.closedUntil > now + LONGEST_CLOSED_MS ? 0 : gate.closedUntil;
   const changedAt = gate.changedAt > now + FUTURE_MS ? 0 : gate.changedAt;
   const suspectAt = gate.suspectAt > now + FUTURE_MS ? 0 : gate.suspectAt;
-  return { ...gate, closedUntil, changedAt, suspectAt };
+  const pace = { ...gate.pace, rateAt: Math.min(gate.pace.rateAt, Math.max(now, closedUntil)) };
+  return { ...gate, pace, closedUntil, changedAt, suspectAt };
 }
 
 /** Whatever a report changes, the probe that was out has come back. */
-function encodeGate(gate: Gate): (string | number)[] {
+function encodeGate({ pace, ...gate }: Gate): (string | number)[] {
   return [
     ...['closedUntil', gate.closedUntil, 'why', gate.why, 'probing', gate.probing ? 1 : 0],
     ...['closures', gate.closures, 'suspect', gate.suspect, 'suspectAt', gate.suspectAt],
-    ...['changedAt', gate.changedAt, 'probeUntil', 0],
+    ...['suspects', gate.suspects],
+    ...['changedAt', gate.changedAt, 'probeUntil', 0, 'rate', pace.rate, 'rateAt', pace.rateAt],
+    ...['refused', pace.refused, 'untested', pace.untested ? 1 : 0],
   ];
 }

@@ -1,10 +1,13 @@
 import type { Redis } from 'ioredis';
 import { CLAIM } from '../core/claim.ts';
 import type { Marks } from '../core/credential-marks.ts';
+import { HOST_BURST_MS, READY_RECHECK_MS, TENANT_BURST_MS } from '../core/dispatching.ts';
 import type { Rate } from '../core/duration.ts';
 import type { DispatchResult, Due, Filed } from '../core/filing.ts';
 import type { Gate } from '../core/gate.ts';
+import { PACE } from '../core/pace.ts';
 import { READY_BAND } from '../core/rank.ts';
+import { PASS_ON, PROBE_ORDER, TURNS } from '../core/shares.ts';
 import type { TargetPolicy } from '../core/state.ts';
 import { clientOf, type TargetId } from '../core/target.ts';
 import { asOf, decodeGate, GATE_FIELDS, LONGEST_CLOSED_MS } from './gates.ts';
@@ -13,23 +16,21 @@ import { decodeMarks } from './marks.ts';
 import { Script } from './script.ts';
 
 const SCRIPTS = {
-  dispatch: new Script('dispatch'),
+  dispatch: new Script('dispatch', 'pace'),
   plan: new Script('plan'),
-  giveBack: new Script('give-back'),
+  giveBack: new Script('give-back', 'pace'),
   enter: new Script('enter'),
   forgetHost: new Script('forget-host'),
 };
 
-/** A target in ready is looked at again after this, in case its state has changed without anyone saying so. */
-const READY_RECHECK_MS = 300_000;
-/** A claim of one tick more or less does not matter; a burst longer than a tick would be a herd. */
-const HOST_BURST_MS = 100;
-const TENANT_BURST_MS = 1000;
 /** Neither the grace of an epoch nor a probe is as long as this. */
 const LONGEST_GRACE_MS = 60_000;
 const MOST_SHOWN = 500;
 const SCAN_COUNT = 1000;
 const CHUNK = 1000;
+/** What the scripts share with the core, so that it is written once. */
+const CURVE = JSON.stringify(PACE);
+const SHARES = JSON.stringify({ turns: TURNS, passOn: PASS_ON, probeOrder: PROBE_ORDER });
 
 /** The due and the ready index of every host. Being in due means: this target is managed. */
 export class Indexes {
@@ -78,6 +79,8 @@ export class Indexes {
       READY_BAND,
       LONGEST_CLOSED_MS,
       LONGEST_GRACE_MS,
+      CURVE,
+      SHARES,
     ];
     for (const { target, seen, as, score } of filed) args.push(target, seen, as, score);
     const [outcome, now, closedUntil, nextDueAt, waiting, claimed, due] = await SCRIPTS.dispatch.run(
@@ -149,6 +152,7 @@ export class Indexes {
       seen,
       againInMs,
       perHost.windowMs / perHost.count,
+      CURVE,
     ]);
   }
 
@@ -215,6 +219,11 @@ export class Indexes {
   /** How many targets are due at `now`. */
   async dueCount(host: string, now: number): Promise<number> {
     return this.#redis.zcount(this.#keys.due(host), '-inf', now);
+  }
+
+  /** How many targets are due after `at`. */
+  async dueCountAfter(host: string, at: number): Promise<number> {
+    return this.#redis.zcount(this.#keys.due(host), `(${at}`, '+inf');
   }
 
   /** Whether each target is due and waits for the gate. */

@@ -22,6 +22,11 @@ export class Keys {
     return `{${this.token(target)}}:s`;
   }
 
+  /** A key that is there for a moment, while it is tried whether the server knows of reads. */
+  get idleTrial(): string {
+    return `${this.#fleet}:idle-trial`;
+  }
+
   /** Pub/sub channel: `<target> <generation>` after each new token. */
   get refreshed(): string {
     return `${this.namespace}:refreshed`;
@@ -76,6 +81,11 @@ export class Keys {
   /** Hash: client -> ms between two requests for one of its tenants. */
   get limits(): string {
     return `${this.#fleet}:limits`;
+  }
+
+  /** Hash: client -> how long its tokens live, as seen lately. */
+  get lifetimes(): string {
+    return `${this.#fleet}:lifetimes`;
   }
 
   /** Hash `id`, `opensAt`, `begunAt`; its absence is how a loss of state is noticed. */

@@ -10,8 +10,9 @@ export class Script {
   readonly #source: string;
   readonly #sha1: string;
 
-  constructor(name: string) {
-    this.#source = readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');
+  /** `prelude`: another text of `lua/` that comes before it. */
+  constructor(name: string, prelude?: string) {
+    this.#source = (prelude === undefined ? '' : readText(prelude)) + readText(name);
     this.#sha1 = createHash('sha1').update(this.#source).digest('hex');
   }
 
@@ -29,3 +30,6 @@ export class Script {
     }
   }
 }
+
+const readText = (name: string): string =>
+  readFileSync(new URL(`./lua/${name}.lua`, import.meta.url), 'utf8');

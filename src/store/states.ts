@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { LONGEST_CLAIM_MS } from '../core/claim.ts';
+import { KEEP_DORMANT_MS } from '../core/retire.ts';
 import type { FailureNote, TargetPolicy, TargetState } from '../core/state.ts';
 import { type BeginResult, EMPTY_STATE, STATE_VERSION } from '../core/state.ts';
 import type { TargetId } from '../core/target.ts';
@@ -21,6 +22,8 @@ const SCRIPTS = {
   fail: new Script('fail'),
   want: new Script('want'),
   erase: new Script('erase'),
+  retire: new Script('retire'),
+  idle: new Script('idle'),
   restore: new Script('restore'),
 };
 
@@ -58,6 +61,34 @@ export class States {
   /** Whether a token key is there. EXISTS leaves its idle time alone, which tells when a consumer last read. */
   async hasTokenKey(target: TargetId): Promise<boolean> {
     return (await this.#redis.exists(this.#keys.token(target))) === 1;
+  }
+
+  /**
+   * For how long nobody has read each token, ms, to the second; undefined where there is none, or where the server does
+   * not tell. Asking is no reading.
+   */
+  async idleMs(targets: readonly TargetId[]): Promise<(number | undefined)[]> {
+    if (targets.length === 0) return [];
+    const pipeline = this.#redis.pipeline();
+    for (const target of targets) pipeline.object('IDLETIME', this.#keys.token(target));
+    const replies = (await pipeline.exec()) ?? [];
+    return targets.map((_target, i) => {
+      const [error, seconds] = replies[i] ?? [];
+      return !error && typeof seconds === 'number' ? 1000 * seconds : undefined;
+    });
+  }
+
+  /** Why this server does not tell when a key was last read; undefined: it does. */
+  async whyReadsAreUnknown(): Promise<string | undefined> {
+    const [outcome, why] = await SCRIPTS.idle.run(this.#redis, [this.#keys.idleTrial], []);
+    return outcome === 'tracked' ? undefined : String(why);
+  }
+
+  /** Notes that a target is dormant. False: not done, since something has happened to it meanwhile. */
+  async retire(target: TargetId, generation: number): Promise<boolean> {
+    const args = [generation, STATE_VERSION, KEEP_DORMANT_MS];
+    const [outcome] = await SCRIPTS.retire.run(this.#redis, [this.#keys.state(target)], args);
+    return outcome === 'retired';
   }
 
   async begin(policy: TargetPolicy, leaseMs: number): Promise<BeginResult> {
@@ -114,6 +145,8 @@ export class States {
         STATE_VERSION,
         token.digest,
         token.tenantId,
+        token.refreshInMs,
+        policy.retireUnreadAfterMs === undefined ? 0 : 1,
       ],
     );
     // A publish whose answer was lost and which is said again has been done.
@@ -181,6 +214,7 @@ export class States {
         STATE_VERSION,
         token?.digest ?? '',
         token?.tenantId ?? '',
+        token?.refreshInMs ?? 0,
       ],
     );
     return outcome === 'restored';

@@ -162,6 +162,7 @@ function assemble(redis: Redis, blocking: Redis, namespace: string, catalogue: (
   const fleet = new Fleet(redis, keys);
   const refreshTarget = new RefreshTarget({
     ...shared,
+    perHost: (host) => catalogue().hosts().get(host)?.perHost,
     gates: new Gates(redis, keys),
     clock: fleet,
     acquire: ENDPOINT,
@@ -208,6 +209,7 @@ const ENDPOINT: AcquirePort = {
     accessToken: new Secret('x'.repeat(1500)),
     tokenType: 'Bearer',
     expiresInSeconds: 86_400,
+    refreshInSeconds: 0,
     requestId: randomUUID(),
     digest: randomBytes(6).toString('base64url'),
     tenantId: undefined,

@@ -82,6 +82,7 @@ async function refresh(states: States, target: Target): Promise<void> {
     expiresAt: begun.now + LIFETIME_MS,
     generation: begun.generation,
     digest: randomBytes(6).toString('base64url'),
+    refreshInMs: 0,
     tenantId: '',
   });
   if (published !== 'published') throw new Error(`expected to publish, but it is ${published}`);

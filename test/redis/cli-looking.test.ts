@@ -8,6 +8,7 @@ import { Fleet } from '../../src/store/fleet.ts';
 import { Gates } from '../../src/store/gates.ts';
 import { Indexes } from '../../src/store/indexes.ts';
 import { Keys } from '../../src/store/keys.ts';
+import { SharedLifetimes } from '../../src/store/lifetimes.ts';
 import { States } from '../../src/store/states.ts';
 import { type CommandLine, commandLine, configText, connectStore } from '../support/cli.ts';
 import { sharedRedis } from '../support/redis.ts';
@@ -64,6 +65,7 @@ async function publish(id: string, lifeMs: number): Promise<void> {
     expiresAt: begun.now + lifeMs,
     generation: begun.generation,
     digest: 'AAAAAAAA',
+    refreshInMs: 0,
     tenantId: '',
   });
 }
@@ -245,26 +247,106 @@ describe('status', () => {
 
   test('shows a closed gate and why', async () => {
     await manage(GRAPH, 0);
-    const event = { kind: 'throttled', tenant: 't', startedAt: world.now, retryAfterMs: 60_000 } as const;
+    const told = { startedAt: world.now, ceiling: 50, retryAfterMs: 60_000 };
+    const event = { kind: 'throttled', tenant: 't', ...told } as const;
     await world.gates.report({ host: HOST }, { ...event, wholeScope: true }, world.now);
     expect((await world.cli.run('status')).stdout).toMatch(/idp\.example .* closed until .*: throttled/);
   });
-});
 
-test('check knows that Redis answers, and what the configuration asks of the endpoint', async () => {
-  const { code, stdout } = await world.cli.run('check', '--json');
-  expect(code).toBe(0);
-  expect(JSON.parse(stdout)).toMatchObject({
-    problems: [],
-    clients: [{ client: 'billing', targets: 4 }],
-    hosts: [{ host: HOST, limitPerSecond: 50, fits: true }],
+  test('shows a lowered rate against the lowest limit of any live process', async () => {
+    await manage(GRAPH, 0);
+    const process = {
+      id: 'p',
+      role: 'all',
+      host: 'box',
+      pid: 1,
+      version: '1',
+      configHash: 'x',
+      startedAt: 1,
+    };
+    await new Fleet(world.redis, world.keys).heartbeat({ ...process, limits: { [HOST]: 20 } });
+    const pace = { rate: 7, rateAt: world.now + 600_000, refused: 10 };
+    await world.redis.hset(world.keys.hostGate(HOST), pace);
+    const { stdout } = await world.cli.run('status');
+    expect(stdout).toMatch(/idp\.example .* open at 7\/s of 20\/s, refused at 10\/s/);
+    const { hosts } = JSON.parse((await world.cli.run('status', '--json')).stdout);
+    expect(hosts[0].gate).toMatchObject({ limit: 20, rate: 7 });
   });
 });
 
-test('check ends with 1 when the limits do not suffice', async () => {
+describe('check', () => {
+  const lives = (lifeMs: number) => ({
+    shortestMs: lifeMs,
+    meanMs: lifeMs,
+    longestMs: lifeMs,
+    at: world.now,
+  });
+
+  test('knows that Redis answers, and what the configuration asks of the endpoint', async () => {
+    const { code, stdout } = await world.cli.run('check', '--json');
+    expect(code).toBe(0);
+    expect(JSON.parse(stdout)).toMatchObject({
+      problems: [],
+      clients: [{ client: 'billing', host: HOST, targets: 4, isSeen: false, holdsMs: 1_200_000 }],
+      hosts: [{ host: HOST, limitPerSecond: 50, fits: true, afterOutage: { late: 0 } }],
+    });
+  });
+
+  test('counts the tenants that operators added', async () => {
+    await world.fleet.overrideTenants('billing', ['added'], { op: 'add', by: 'oncall', at: world.now });
+    const { stdout } = await world.cli.run('check', '--json');
+    expect(JSON.parse(stdout)).toMatchObject({ clients: [{ targets: 6 }] });
+  });
+
+  test('goes by the lives that the fleet has seen, and ends with 1 where they do not suffice', async () => {
+    const lifetimes = new SharedLifetimes(world.redis, world.keys);
+    await lifetimes.write(new Map([['billing', lives(7_200_000)]]));
+    const well = await world.cli.run('check');
+    expect(well).toMatchObject({ code: 0, stdout: expect.stringContaining('2h (seen)') });
+    await lifetimes.write(new Map([['billing', lives(300_000)]]));
+    const { code, stdout } = await world.cli.run('check');
+    expect(code).toBe(1);
+    expect(stdout).toContain('5m (seen)');
+    expect(stdout).toContain(
+      'Problem: client billing holds 2 of 20 min: tokens that live 5m can hold at most 3m; set refresh.outageTarget to that or less, or have tokens live longer',
+    );
+  });
+
+  test('ends with 1 when the limits do not suffice, and shows by how much', async () => {
+    const { url, namespace } = sharedRedis();
+    const cli = commandLine(configText({ redisUrl: url, namespace, perHost: '1/1h' }));
+    const { code, stdout } = await cli.run('check');
+    expect(code).toBe(1);
+    expect(stdout).toMatch(/asked for +[\d.]+\/s, of 0\.00022\/s that plans may use/);
+    expect(stdout).toContain(`Problem: ${HOST} asks for more than 80 % of limits.perHost`);
+  });
+});
+
+test('status has a line for what each client holds, by the lives and the limits of the fleet', async () => {
+  const lives = { shortestMs: 300_000, meanMs: 300_000, longestMs: 300_000, at: world.now };
+  await new SharedLifetimes(world.redis, world.keys).write(new Map([['billing', lives]]));
+  expect((await world.cli.run('status')).stdout).toContain(
+    'billing holds 2 of 20 min: tokens that live 5m can hold at most 3m',
+  );
+  const { outages } = JSON.parse((await world.cli.run('status', '--json')).stdout);
+  expect(outages).toMatchObject([
+    { client: 'billing', host: HOST, outageTargetMs: 1_200_000, holdsMs: 120_000, obstacle: 'life' },
+  ]);
+});
+
+test('explain goes by the lives that were seen, as daemons do', async () => {
   const { url } = sharedRedis();
-  const cli = commandLine(configText({ redisUrl: url, perHost: '1/1h' }));
-  const { code, stdout } = await cli.run('check');
-  expect(code).toBe(1);
-  expect(stdout).toContain('Problem: idp.example is asked for');
+  const { namespace } = world.keys;
+  const cli = commandLine(configText({ redisUrl: url, namespace, perHost: '9/1h' }));
+  await publish(GRAPH, 3_600_000);
+  await manage(GRAPH, 1_800_000);
+  const why = async (): Promise<string> => {
+    const { decision } = JSON.parse((await cli.run('explain', GRAPH, '--json')).stdout);
+    return decision.why;
+  };
+  // Four tokens of an hour would ask for more than 80 % of the limit, so they are refreshed a little later.
+  expect(await why()).toContain('between 42 % and 69 %');
+  const lives = { shortestMs: 7_200_000, meanMs: 7_200_000, longestMs: 7_200_000, at: world.now };
+  await new SharedLifetimes(world.redis, world.keys).write(new Map([['billing', lives]]));
+  expect(await why()).toContain('between 39 % and 66 %');
 });

@@ -66,7 +66,15 @@ async function attempt(id: string, ends: 'well' | 'badly'): Promise<void> {
   }
   const accessToken = new Secret('sentinel-access-token');
   const times = { issuedAt: now, expiresAt: now + 3_600_000 };
-  const token = { accessToken, tokenType: 'Bearer', ...times, generation, digest: 'AAAAAAAA', tenantId: '' };
+  const token = {
+    accessToken,
+    tokenType: 'Bearer',
+    ...times,
+    refreshInMs: 0,
+    generation,
+    digest: 'AAAAAAAA',
+    tenantId: '',
+  };
   await states.publish(target, token);
 }
 

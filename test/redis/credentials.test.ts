@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { Client, Target } from '../../src/core/client.ts';
 import type { Marks as CredentialMarks } from '../../src/core/credential-marks.ts';
 import { classify, type Problem } from '../../src/core/failure.ts';
+import type { GateScope } from '../../src/core/gate.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { REFRESH_QUEUE } from '../../src/queue/refresh-queue.ts';
 import { Bulkhead } from '../../src/refresh/bulkhead.ts';
@@ -34,7 +35,14 @@ type Answer = (sent: Sent) => Acquired | Promise<Acquired>;
 
 let issued = 0;
 const token = (more: object = {}): Acquired => ({
-  ...{ ok: true, requestId: 'id', tokenType: 'Bearer', expiresInSeconds: 3600, tenantId: undefined },
+  ...{
+    ok: true,
+    requestId: 'id',
+    tokenType: 'Bearer',
+    expiresInSeconds: 3600,
+    refreshInSeconds: 0,
+    tenantId: undefined,
+  },
   accessToken: new Secret(`token ${++issued}`),
   digest: `d${issued}`,
   ...more,
@@ -75,6 +83,7 @@ async function setUp(atHand: readonly (string | { problem: Problem })[], answer:
   const process = (): RefreshTarget =>
     new RefreshTarget({
       ...{ states, indexes, gates, acquire, clock: fleet, draw: () => 0.5 },
+      perHost: (host) => HOSTS.get(host)?.perHost,
       catalogue: () =>
         ({
           get: (id: string) => (world.unknown ? undefined : targetOf(id)),
@@ -132,7 +141,7 @@ const CLIENT = {
   name: 'c',
   tenants: Array.from({ length: 50 }, (_, i) => `t${i}.example`),
   resources: [{ name: 'r' }],
-  limits: { perHost: { count: 50, windowMs: 1000 } },
+  limits: { perHost: { count: 50, windowMs: 1000 }, perTenant: { count: 5, windowMs: 1000 } },
 } as unknown as Client;
 
 function targetOf(id: string): Target {
@@ -300,6 +309,21 @@ test('the same token again is noticed, and asked for later than a new one would 
   expect((second.nextAt ?? 0) - now).toBeGreaterThan(2_400_000);
 });
 
+test('a token is planned for when its server would have it refreshed, and its state says so', async () => {
+  const answers = [{}, { refreshInSeconds: 60_000 }].map((more) =>
+    token({ expiresInSeconds: 86_400, ...more }),
+  );
+  const { refresh, state, states } = await setUp(['only'], () => answers.shift() ?? token());
+  const first = await refresh('t0.example');
+  const { issuedAt: firstIssuedAt } = await state('t0.example');
+  await states.want('c/t0.example/r', 'a test');
+  const second = await refresh('t0.example');
+  const { issuedAt, refreshInMs } = await state('t0.example');
+  expect(refreshInMs).toBe(60_000_000);
+  expect((first.nextAt ?? 0) - firstIssuedAt).toBeLessThan(55_000_000);
+  expect((second.nextAt ?? 0) - issuedAt).toBeGreaterThan(60_000_000);
+});
+
 test("a consumer's claims go with the next request, and not with those after a token has come", async () => {
   const { refresh, states, sent, world } = await setUp(['only'], () => token());
   const want = (claims: string) => states.want('c/t0.example/r', 'a test', 0, undefined, claims);
@@ -387,4 +411,26 @@ test('marks of a later version are used as they are: a credential at hand is tri
   await redis.set(keys.credentials('c'), '{"v":2,"marks":[]}');
   expect(await refresh('t0.example')).toMatchObject({ outcome: 'refreshed' });
   expect(await redis.get(keys.credentials('c'))).toBe('{"v":2,"marks":[]}');
+});
+
+test('a refusal lowers the rate of the tenant, and of the host with a second tenant, each from its own limit', async () => {
+  const failure = classify({ answeredBy: 'server', status: 429, error: 'slow_down', retryAfterMs: 9000 });
+  const { refresh, gates } = await setUp(['good'], () => ({
+    ...{ ok: false, requestId: 'id', signAgain: false, failure },
+  }));
+  await refresh('t0.example');
+  expect((await gates.read({ tenantScope: 'c/t0.example' })).pace).toMatchObject({ rate: 3.5, refused: 5 });
+  expect((await gates.read({ host: HOST })).pace.rate).toBe(0);
+  await refresh('t1.example');
+  expect((await gates.read({ host: HOST })).pace).toMatchObject({ rate: 35, refused: 50 });
+});
+
+test('a token that is issued at lowered rates is told to host and tenant alike', async () => {
+  const { refresh, gates, redis, keys } = await setUp(['good'], () => token());
+  const lowered = { rate: 2, rateAt: 1, refused: 3, untested: 1 };
+  const scopes: GateScope[] = [{ host: HOST }, { tenantScope: 'c/t0.example' }];
+  await redis.hset(keys.hostGate(HOST), lowered);
+  await redis.hset(keys.tenantGate('c/t0.example'), lowered);
+  await refresh('t0.example');
+  for (const scope of scopes) expect((await gates.read(scope)).pace).toEqual({ ...lowered, untested: false });
 });

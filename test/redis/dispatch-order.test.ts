@@ -192,6 +192,13 @@ test.each([
   }
 });
 
+test('of the live the probe goes to the one that ends last, so that tries in vain cost none that is about to end', async () => {
+  const world = await setUp();
+  const names = await world.ready('live', 60);
+  await probe(world);
+  expect(await world.claim(10)).toEqual([names.at(-1)]);
+});
+
 test('a probe goes to one that has failed since it worked before one that has never worked', async () => {
   const world = await setUp();
   const { redis, keys, indexes, now, ready, claim } = world;
@@ -207,7 +214,7 @@ test('a probe goes to one that has failed since it worked before one that has ne
 test('a probe that was given back unsent makes way for the next one at once', async () => {
   const world = await setUp();
   const { indexes, ready, claim } = world;
-  const [first, second] = await ready('live', 2);
+  const [second, first] = await ready('live', 2);
   const [dueAt] = await indexes.dueAt(HOST, [second as string]);
   await probe(world);
   expect(await claim(10)).toEqual([first]);

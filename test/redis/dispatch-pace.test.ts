@@ -2,6 +2,7 @@ import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import type { Rate } from '../../src/core/duration.ts';
 import type { DispatchResult } from '../../src/core/filing.ts';
+import { type Pace, rateAt } from '../../src/core/pace.ts';
 import { Fleet } from '../../src/store/fleet.ts';
 import { Indexes } from '../../src/store/indexes.ts';
 import type { Keys } from '../../src/store/keys.ts';
@@ -210,4 +211,164 @@ test('a client whose pace nobody has published yet goes at 5 a second', async ()
   await redis.del(keys.limits);
   await ready(resources(20));
   expect((await step(FAST)).claimed).toHaveLength(6);
+});
+
+test('at a rate that was lowered the host gets that rate exactly, and more as it grows', async () => {
+  const { redis, keys, now, ready, step } = await setUp();
+  await ready(tenants(400));
+  // From 20/s it rises by 200/s in a minute: over half a second by less than two.
+  const pace = { rate: 20, rateAt: now, refused: 22 };
+  await redis.hset(keys.hostGate(HOST), pace);
+  let [first, last, claimed, missedMs] = [0, 0, 0, 0];
+  while (first === 0 || last - first < 500) {
+    const result = await step({ count: 200, windowMs: 1000 });
+    claimed += result.claimed.length;
+    first ||= result.now;
+    if (last > 0) missedMs += Math.max(0, result.now - last - 100);
+    last = result.now;
+  }
+  expect(claimed).toBeLessThanOrEqual(Math.floor((last - first + 100) / 45) + 2);
+  expect(claimed).toBeGreaterThanOrEqual(Math.floor((last - first + 100 - missedMs) / 51) - 1);
+});
+
+/** Paces that core and script have to read alike: each part of the curve and its corners. */
+const PACES = ((): Pace[] => {
+  const paces: Pace[] = [];
+  for (const rate of [0.001, 0.4, 2.5, 7, 20, 34, 60])
+    for (const refused of [0, 0.5, 10, 30, 49, 50, 80])
+      for (const agoMs of [0, 700, 3000, 20_000, 200_000, 400_000])
+        paces.push({ rate, refused, rateAt: -agoMs, untested: false });
+  return paces;
+})();
+
+test.each([
+  ['a host', 50],
+  ['a host', 0.2],
+  ['a tenant', 5],
+  ['a tenant', 400],
+] as const)(
+  'the script goes by the same curve as the core: %s with a ceiling of %d a second',
+  async (whose, ceiling) => {
+    const { redis, keys, fleet, indexes, step } = await setUp(1000 / ceiling);
+    const isHost = whose === 'a host';
+    const key = isHost ? keys.hostGate(HOST) : keys.tenantGate('c/tenant');
+    const perHost = isHost ? { count: ceiling, windowMs: 1000 } : FAST;
+    const [target] = resources(1) as [string];
+    let compared = 0;
+    for (const made of PACES) {
+      await redis.del(keys.hostGate(HOST), keys.tenantGate('c/tenant'));
+      const now = await fleet.now();
+      const pace = { ...made, rateAt: now + made.rateAt };
+      // The request before: so long ago that the next one may go now, by less than the burst tolerance.
+      const nextAt = now + 1000 / ceiling - 1000 / rateAt(pace, ceiling, now) + 60;
+      await redis.hset(key, { nextAt, rate: pace.rate, rateAt: pace.rateAt, refused: pace.refused });
+      // A moment ahead can only be the end of a closure that still lasts, in which nothing is claimed.
+      if (pace.rateAt > now) continue;
+      await indexes.enlist(HOST, [{ target, dueAt: now + 3_600_000 }]);
+      await redis.zadd(keys.ready(HOST), now + 600_000, target);
+      const result = await step(perHost);
+      expect(result.claimed).toEqual([target]);
+      const interval = Number(await redis.hget(key, 'nextAt')) - nextAt;
+      // Where the machine stood still for longer than the burst tolerance, the turn was lost and tells nothing.
+      if (result.now - now > 50) continue;
+      const expected = 1000 / rateAt(pace, ceiling, result.now);
+      expect(Math.abs(interval - expected) / expected, JSON.stringify(made)).toBeLessThan(0.002);
+      compared += 1;
+    }
+    expect(compared).toBeGreaterThan(200);
+  },
+);
+
+test('a rate that begins to grow in the future, of a clock that has gone back, stays lowered and grows from now on', async () => {
+  const { redis, keys, now, ready, step } = await setUp(200);
+  await ready([...tenants(3), ...resources(3)]);
+  const ahead = { rate: 0.5, rateAt: now + 600_000, refused: 0.6, closedUntil: now - 5 };
+  await redis.hset(keys.hostGate(HOST), ahead);
+  await redis.hset(keys.tenantGate('c/tenant-0'), ahead);
+  const first = await step({ count: 5, windowMs: 1000 });
+  expect(first.claimed).toEqual(tenants(1));
+  expect((await step({ count: 5, windowMs: 1000 })).claimed).toEqual([]);
+  for (const key of [keys.hostGate(HOST), keys.tenantGate('c/tenant-0')])
+    expect(Number(await redis.hget(key, 'rateAt'))).toBe(first.now);
+});
+
+test('a host whose rate has just been lowered waits by the new rate since its last request', async () => {
+  const { redis, keys, ready, step } = await setUp();
+  await ready(tenants(5));
+  const perHost = { count: 10, windowMs: 1000 };
+  const { now } = await step({ ...perHost, count: 1 });
+  await redis.del(keys.hostGate(HOST));
+  await redis.hset(keys.hostGate(HOST), {
+    nextAt: now + 100,
+    rate: 0.5,
+    rateAt: now + 3000,
+    closedUntil: now,
+  });
+  expect((await step(perHost)).claimed).toEqual([]);
+  await redis.hset(keys.hostGate(HOST), { nextAt: now + 100 - 2000 });
+  expect((await step(perHost)).claimed).toHaveLength(1);
+  expect((await step(perHost)).claimed).toEqual([]);
+});
+
+test('a rate that is far below its ceiling and grows gives no herd on its way', async () => {
+  const { redis, keys, now, ready, step } = await setUp();
+  await ready(tenants(50));
+  const pace = { rate: 0.1, rateAt: now, refused: 0.1, untested: false };
+  await redis.hset(keys.hostGate(HOST), { rate: pace.rate, rateAt: now, refused: pace.refused });
+  const times: number[] = [];
+  let last = now;
+  while (last - now < 1500) {
+    const { claimed, now: at } = await step({ count: 2, windowMs: 1000 });
+    times.push(...claimed.map(() => at - now));
+    last = at;
+  }
+  expect(times.length).toBeLessThanOrEqual(2);
+});
+
+test.each([
+  ['that is grown back', { rate: 7, agoMs: 3_600_000, refused: 10 }, 20],
+  ['that is lowered', { rate: 5, agoMs: 0, refused: 5 }, 200],
+] as const)(
+  'a claim that is given back returns its place at a rate %s',
+  async (_what, { rate, agoMs, refused }, intervalMs) => {
+    const { indexes, redis, keys, now, ready, step } = await setUp();
+    await ready(tenants(10));
+    await redis.hset(keys.hostGate(HOST), { rate, refused, rateAt: now - agoMs });
+    const perHost = { count: 50, windowMs: 1000 };
+    const first = await step(perHost, 1);
+    const [claimed] = first.claimed as [string];
+    const taken = Number(await redis.hget(keys.hostGate(HOST), 'nextAt'));
+    expect(taken).toBeCloseTo(first.now + 20, 3);
+    const [claimEnd] = (await indexes.dueAt(HOST, [claimed])) as [number];
+    await indexes.giveBack(HOST, claimed, claimEnd, perHost, 60_000);
+    const returned = Number(await redis.hget(keys.hostGate(HOST), 'nextAt'));
+    expect(taken - returned).toBeLessThanOrEqual(intervalMs);
+    const again = await step(perHost, 1);
+    expect(again.claimed).toHaveLength(1);
+  },
+);
+
+test("at a tenant's lowered rate its targets go out one by one, and none is held for longer than the rate needs to grow", async () => {
+  const { redis, keys, indexes, now, ready, step } = await setUp(200);
+  await ready([...resources(60), ...tenants(3)]);
+  await redis.hset(keys.tenantGate('c/tenant'), {
+    rate: 0.25,
+    rateAt: now,
+    refused: 0.25,
+    nextAt: now + 200,
+  });
+  const result = await step(FAST);
+  expect(result.claimed).toEqual(expect.arrayContaining(tenants(3)));
+  expect(result.claimed.filter((target) => target.startsWith('c/tenant/'))).toEqual([]);
+  const held = (await indexes.dueAt(HOST, resources(60))) as number[];
+  expect((held[1] as number) - (held[0] as number)).toBeGreaterThan(3500);
+  expect(Math.max(...held) - result.now).toBeLessThanOrEqual(4000 + 60_000 + 60 * 200);
+});
+
+test("a tenant's rate that was lowered outlives its claims", async () => {
+  const { redis, keys, now, ready, step } = await setUp(200);
+  await ready(resources(1));
+  await redis.hset(keys.tenantGate('c/tenant'), { rate: 2, rateAt: now, refused: 3 });
+  expect((await step(FAST)).claimed).toHaveLength(1);
+  expect(await redis.pttl(keys.tenantGate('c/tenant'))).toBeGreaterThan(86_000_000);
 });

@@ -180,6 +180,29 @@ test('the pace of clients is published, and dropped with the clients', async () 
   expect(await redis.exists(keys.limits)).toBe(0);
 });
 
+test('of limits for tenants the slower one holds until all processes agree', async () => {
+  const { fleet, redis, keys } = await setUp();
+  const publish = (ms: number, agreed: boolean) => fleet.setTenantIntervals(new Map([['c', ms]]), agreed);
+  const held: (string | null)[] = [];
+  for (const [ms, agreed] of [
+    [200, false],
+    [100, false],
+    [500, false],
+    [200, false],
+    [200, true],
+  ] as const) {
+    await publish(ms, agreed);
+    held.push(await redis.hget(keys.limits, 'c'));
+  }
+  expect(held).toEqual(['200', '200', '500', '500', '200']);
+});
+
+test('as many clients as there may be have their limits published', async () => {
+  const { fleet, redis, keys } = await setUp();
+  await fleet.setTenantIntervals(new Map(Array.from({ length: 10_000 }, (_, i) => [`c${i}`, i + 1])));
+  expect(await redis.hlen(keys.limits)).toBe(10_000);
+});
+
 test('the confirmation of a removal is kept with its time, the last one wins, and it ends by itself', async () => {
   const { fleet, redis, keys } = await setUp();
   expect(await fleet.confirmations()).toEqual(new Map());

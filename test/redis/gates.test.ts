@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { expect, test } from 'vitest';
 import { type GateEvent, OPEN_GATE } from '../../src/core/gate.ts';
+import { FULL_PACE } from '../../src/core/pace.ts';
 import { Fleet } from '../../src/store/fleet.ts';
 import { Gates } from '../../src/store/gates.ts';
 import { Indexes } from '../../src/store/indexes.ts';
@@ -25,7 +26,17 @@ async function setUp(shared = sharedRedis()): Promise<World> {
 }
 
 const down = (tenant: string, startedAt: number): GateEvent => ({
-  ...{ kind: 'unreachable', tenant, startedAt, code: 'network ECONNREFUSED' },
+  ...{
+    kind: 'unreachable',
+    tenant,
+    startedAt,
+    ceiling: 50,
+    code: 'network ECONNREFUSED',
+    saidByServer: false,
+  },
+});
+const answered = (startedAt: number): GateEvent => ({
+  ...{ kind: 'answered', startedAt, issued: true, ceiling: 50 },
 });
 const throttled = (
   tenant: string,
@@ -33,7 +44,7 @@ const throttled = (
   retryAfterMs: number,
   wholeScope: boolean,
 ): GateEvent => ({
-  ...{ kind: 'throttled', tenant, startedAt, retryAfterMs, wholeScope },
+  ...{ kind: 'throttled', tenant, startedAt, ceiling: 50, retryAfterMs, wholeScope },
 });
 
 test('a gate that nobody has told of anything is open', async () => {
@@ -91,13 +102,57 @@ test('after the clock went back a host that was down is opened by an answer', as
   const { gates, redis, keys, now } = await setUp();
   const ahead = now + 7_200_000;
   await redis.hset(keys.hostGate(HOST.host), { closedUntil: ahead, changedAt: ahead, probing: 1 });
-  await gates.report(HOST, { kind: 'answered', startedAt: now }, now);
+  await gates.report(HOST, answered(now), now);
   expect(await gates.read(HOST)).toMatchObject({ closedUntil: 0, probing: false });
+});
+
+test('a rate that was lowered is what is read, by whoever reads', async () => {
+  const { gates, redis, keys, now } = await setUp();
+  await gates.report(HOST, throttled('a', now, 5000, true), now);
+  const pace = { rate: 35, rateAt: now + 5000, refused: 50, untested: true };
+  expect((await gates.read(HOST)).pace).toEqual(pace);
+  const policy = { id: 'billing/contoso.example/graph', host: HOST.host, ...TENANT };
+  const entered = await new Indexes(redis, keys, 'refresh').enter(policy, 'job');
+  expect([entered.hostGate.pace, entered.tenantGate.pace]).toEqual([pace, FULL_PACE]);
+  await gates.report(HOST, answered(now + 5001), now + 5002);
+  expect((await gates.read(HOST)).pace).toEqual({ ...pace, untested: false });
+});
+
+test('of many refusals at once the rate is lowered once, whoever tells first', async () => {
+  const { gates, now } = await setUp();
+  await Promise.all(
+    Array.from({ length: 50 }, (_, i) =>
+      gates.report(HOST, throttled(`t${i % 7}`, now - i, 1000, i % 2 === 0), now),
+    ),
+  );
+  expect((await gates.read(HOST)).pace).toMatchObject({ rate: 35, refused: 50 });
+});
+
+test('after the clock went back a lowered rate stays lowered, and grows from now on', async () => {
+  const { gates, redis, keys, now } = await setUp();
+  const ahead = { rate: 5, rateAt: now + 600_000, refused: 10, closedUntil: 0, changedAt: now - 5000 };
+  await redis.hset(keys.hostGate(HOST.host), ahead);
+  const policy = { id: 'billing/contoso.example/graph', host: HOST.host, ...TENANT };
+  const { hostGate, now: at } = await new Indexes(redis, keys, 'refresh').enter(policy, 'job');
+  expect(hostGate.pace).toMatchObject({ rate: 5, rateAt: at });
+  await gates.report(HOST, throttled('a', now, 60_000, true), now);
+  expect((await gates.read(HOST)).pace).toMatchObject({ rate: 3.5, rateAt: now + 60_000, refused: 5 });
+});
+
+test('a pace that cannot be read is as if nothing had ever lowered it', async () => {
+  const { gates, redis, keys } = await setUp();
+  await redis.hset(keys.hostGate(HOST.host), {
+    rate: 'much',
+    rateAt: 'soon',
+    refused: '-3',
+    untested: 'yes',
+  });
+  expect(await gates.read(HOST)).toEqual(OPEN_GATE);
 });
 
 test('a report that changes nothing writes nothing', async () => {
   const { gates, redis, keys, now } = await setUp();
-  await gates.report(HOST, { kind: 'answered', startedAt: now }, now);
+  await gates.report(HOST, answered(now), now);
   await gates.report(HOST, down('a', now - 60_001), now);
   expect(await redis.exists(keys.hostGate(HOST.host))).toBe(0);
 });
@@ -107,10 +162,10 @@ test('a report of long ago, by a process that was stopped, neither closes nor op
   await gates.report(HOST, down('a', now), now);
   await gates.report(HOST, down('b', now), now);
   const closed = await gates.read(HOST);
-  await gates.report(HOST, { kind: 'answered', startedAt: now - 5000 }, now + 10);
+  await gates.report(HOST, answered(now - 5000), now + 10);
   await gates.report(HOST, down('c', now - 70_000), now + 10);
   expect(await gates.read(HOST)).toEqual(closed);
-  await gates.report(HOST, { kind: 'answered', startedAt: now + 1000 }, now + 1010);
+  await gates.report(HOST, answered(now + 1000), now + 1010);
   expect(await gates.read(HOST)).toMatchObject({ probing: false, closures: 0, closedUntil: 0 });
 });
 
@@ -119,7 +174,7 @@ test('any report that counts calls the probe back', async () => {
   await gates.report(HOST, down('a', now), now);
   await gates.report(HOST, down('b', now), now);
   await redis.hset(keys.hostGate(HOST.host), 'probeUntil', now + 60_000);
-  await gates.report(HOST, { kind: 'answered', startedAt: now + 1000 }, now + 1002);
+  await gates.report(HOST, answered(now + 1000), now + 1002);
   expect(await redis.hget(keys.hostGate(HOST.host), 'probeUntil')).toBe('0');
 });
 

@@ -112,7 +112,7 @@ test('what is returned is the state before the attempt', async () => {
   await redis.hset(key, {
     ...{ v: 1, g: 1000, a: 2000, w: 3000, b: 'by oncall', i: 400, e: 500, n: 2 },
     ...{ f: 'credential:AADSTS7000215', s: 1500, r: 600, L: '1f,2e', h: 'abcdefgh' },
-    ...{ d: 'dddddddd', t: 'tid', c: '{}', x: 'id' },
+    ...{ d: 'dddddddd', t: 'tid', c: '{}', x: 'id', p: 700, u: 450, z: 480 },
   });
   expect(begun(await states.begin(POLICY, LEASE_MS)).state).toEqual({
     ...{
@@ -123,6 +123,7 @@ test('what is returned is the state before the attempt', async () => {
       wantedBy: 'by oncall',
       leaseUntil: 0,
     },
+    ...{ refreshInMs: 700, readAt: 450, dormantSince: 480 },
     ...{ issuedAt: 400, expiresAt: 500, failures: 2, retryAt: 600, requestLog: [0x1f, 0x2e] },
     ...{ failure: { kind: 'credential', code: 'AADSTS7000215', correlationId: 'id' } },
     ...{ fingerprint: 'abcdefgh', digest: 'dddddddd', tenantId: 'tid', claims: '{}' },

@@ -52,7 +52,15 @@ async function setUp(): Promise<World> {
 function tokenOf({ generation, now }: { generation: number; now: number }, lifeMs = 3_600_000): Token {
   const accessToken = new Secret(`token of ${generation}`);
   const times = { issuedAt: now, expiresAt: now + lifeMs };
-  return { accessToken, tokenType: 'Bearer', ...times, generation, digest: 'AAAAAAAA', tenantId: '' };
+  return {
+    accessToken,
+    tokenType: 'Bearer',
+    ...times,
+    refreshInMs: 0,
+    generation,
+    digest: 'AAAAAAAA',
+    tenantId: '',
+  };
 }
 
 test('an order is newer than every attempt that began before it, and is fulfilled by the next', async () => {

@@ -108,7 +108,7 @@ export interface Fleet {
   /** Starts a daemon process and waits until it has joined. */
   start(role?: string): Promise<TestProcess>;
   /** Starts a daemon process and waits for nothing. */
-  launch(role?: string): TestProcess;
+  launch(role?: string, ...flags: readonly string[]): TestProcess;
   /** Runs a command to its end. */
   run(...args: readonly string[]): Promise<{ code: number | null; stdout: string; stderr: string }>;
 }
@@ -132,7 +132,7 @@ export function fleet(options: FleetOptions): Fleet {
   return {
     configFile,
     namespace,
-    launch: (role = 'all') => evertoken(['start', '--role', role]),
+    launch: (role = 'all', ...flags) => evertoken(['start', '--role', role, ...flags]),
     start: async (role = 'all') => {
       const daemon = evertoken(['start', '--role', role]);
       await daemon.waitForLine((line) => line.includes('joined the fleet'));

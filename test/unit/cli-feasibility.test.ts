@@ -1,86 +1,61 @@
 import { describe, expect, test } from 'vitest';
-import { demandOf, demandOfHosts, problemsOf, rateText } from '../../src/cli/feasibility.ts';
-import type { Client } from '../../src/core/client.ts';
+import { renderClientPlans, renderHostPlan } from '../../src/cli/feasibility.ts';
+import { type ClientLoad, type HostPlan, planHost } from '../../src/core/feasibility.ts';
 
 const HOUR_MS = 3_600_000;
 
-function client(changes: Partial<Client> = {}): Client {
-  return {
-    name: 'billing',
-    clientId: 'id',
-    endpoint: { tokenEndpoint: 'https://idp.example/{tenant}/token' },
-    grant: { kind: 'client_credentials' },
-    credentials: [],
-    ca: undefined,
-    tenants: Array.from({ length: 100 }, (_, i) => `t${i}`),
-    resources: [
-      { name: 'graph', params: {}, claims: undefined, expectAudience: undefined },
-      { name: 'mail', params: {}, claims: undefined, expectAudience: undefined },
-    ],
-    limits: {
-      perHost: { count: 50, windowMs: 1000 },
-      perTenant: { count: 5, windowMs: 1000 },
-      identical: { count: 5, windowMs: 300_000 },
-    },
-    outageTargetMs: 20 * 60_000,
+function planOf(limitPerSecond: number, changes: Partial<ClientLoad> = {}): HostPlan {
+  const load: ClientLoad = {
+    client: 'billing',
+    tenants: 10_000,
+    resources: 2,
+    life: { shortestMs: HOUR_MS, meanMs: HOUR_MS, longestMs: HOUR_MS },
+    isSeen: false,
+    outageTargetMs: 25 * 60_000,
     latestShare: 0.75,
-    expectLifetimeMs: HOUR_MS,
-    assumeLifetimeMs: undefined,
+    identical: { count: 5, windowMs: 300_000 },
+    perTenant: { count: 5, windowMs: 1000 },
     ...changes,
   };
+  return planHost({ host: 'idp.example', limitPerSecond, clients: [load] });
 }
 
-function problems(...clients: Client[]): string[] {
-  const demands = clients.map((one) => demandOf(one, 'idp.example'));
-  const [first] = clients;
-  const limits = new Map([['idp.example', { perHost: first?.limits.perHost ?? { count: 1, windowMs: 1 } }]]);
-  return problemsOf(demands, demandOfHosts(demands, limits));
-}
-
-test('each target is refreshed once in the mean point of its window', () => {
-  const { targets, requestsPerSecond, window } = demandOf(client(), 'idp.example');
-  expect(targets).toBe(200);
-  expect(requestsPerSecond).toBeCloseTo(200 / (3600 * ((window.earliest + window.latest) / 2)), 6);
-});
-
-describe('it is a problem', () => {
-  test('when a host is asked for more than four fifths of its rate', () => {
-    const tenants = Array.from({ length: 40_000 }, (_, i) => `t${i}`);
-    expect(problems(client({ tenants }))).toEqual([
-      expect.stringMatching(
-        /^idp\.example is asked for [\d.]+\/s, which is more than 80 % of limits\.perHost \(50\/s\)/,
-      ),
+describe('the arithmetic of a host', () => {
+  test('has all that is added up and compared', () => {
+    expect(renderHostPlan(planOf(30)).split('\n')).toEqual([
+      'idp.example, 20000 targets',
+      '  asked for      12/s, of 24/s that plans may use (80 % of limits.perHost, 30/s)',
+      '  without tokens 25m 30s = outage 25m + request time-out 10s + probe 15s + slow start 5s',
+      '  then behind    17873 targets, caught up within 11m 7s at 30/s',
+      '  late           none: until each has its turn, its token lives',
     ]);
   });
 
-  test('when clients that share a host ask for too much together', () => {
-    const tenants = Array.from({ length: 25_000 }, (_, i) => `t${i}`);
-    expect(problems(client({ tenants }))).toEqual([]);
-    expect(problems(client({ tenants }), client({ name: 'other', tenants }))).toHaveLength(1);
-  });
-
-  test('when one tenant is asked too often', () => {
-    const limits = { ...client().limits, perTenant: { count: 1, windowMs: HOUR_MS } };
-    expect(problems(client({ limits }))).toEqual([
-      expect.stringMatching(/^client billing asks for .* in each tenant, .*limits\.perTenant/),
+  test('says where no outage is held', () => {
+    expect(renderHostPlan(planOf(9, { tenants: 10_000 })).split('\n')).toEqual([
+      'idp.example, 20000 targets',
+      '  asked for      9.3/s, of 7.2/s that plans may use (80 % of limits.perHost, 9/s)',
+      '  outage         none is held by all clients',
     ]);
   });
-
-  test('and none when there is room', () => {
-    expect(problems(client())).toEqual([]);
-  });
 });
 
-test('an outage is survived as long as a token lives on after the end of its window', () => {
-  const { survivesMs, outageTargetMs } = demandOf(client(), 'idp.example');
-  expect(survivesMs).toBeGreaterThanOrEqual(outageTargetMs);
-  expect(demandOf(client({ expectLifetimeMs: 60_000 }), 'idp.example').survivesMs).toBeLessThan(60_000);
-});
-
-test.each([
-  [0.123456, '0.12/s'],
-  [50, '50/s'],
-  [1234.5, '1230/s'],
-])('the rate %d is written %s', (rate, text) => {
-  expect(rateText(rate)).toBe(text);
+test('the clients are listed with their lives, their windows and what they hold', () => {
+  const seen = { shortestMs: HOUR_MS, meanMs: 1.25 * HOUR_MS, longestMs: 1.5 * HOUR_MS };
+  const table = renderClientPlans([planOf(30), planOf(14), planOf(30, { life: seen, isSeen: true })], false);
+  expect(table.split('\n').map((line) => line.split(/ {2,}/))).toEqual([
+    [...['CLIENT', 'HOST', 'TENANTS', 'RESOURCES', 'TARGETS'], ...['LIFETIME', 'REFRESHED AFTER', 'OUTAGE']],
+    [
+      ...['billing', 'idp.example', '10000', '2', '20000'],
+      ...['1h (expected)', '20m 42s to 34m 30s', 'holds 25 of 25 min'],
+    ],
+    [
+      ...['billing', 'idp.example', '10000', '2', '20000'],
+      ...['1h (expected)', '22m 19s to 37m 12s', 'holds 22 of 25 min'],
+    ],
+    [
+      ...['billing', 'idp.example', '10000', '2', '20000'],
+      ...['1h to 1h 30m, 1h 15m on average (seen)', '29m 42s to 49m 30s', 'holds 25 of 25 min'],
+    ],
+  ]);
 });

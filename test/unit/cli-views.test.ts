@@ -71,6 +71,16 @@ describe('the list of targets', () => {
     ]);
   });
 
+  test('shows of a dormant one that it waits to be asked for', () => {
+    const dormant: ManagedTarget = {
+      ...target,
+      condition: 'dormant',
+      standing: { dueAt: NOW + 3e10, ready: false },
+      state: { ...EMPTY_STATE, expiresAt: NOW - 60_000, dormantSince: NOW - 70_000 },
+    };
+    expect(renderTargets([dormant], NOW, false)).toMatch(/dormant +1m ago +when asked for$/m);
+  });
+
   test('says so when there is none', () => {
     expect(renderTargets([], NOW, false)).toMatch(/^No target is managed/);
   });
@@ -98,14 +108,24 @@ describe('the status', () => {
         managed: 4,
         due: 1,
         ready: 2,
-        gate: { closedUntil: 0, why: '', probing: false },
+        gate: { closedUntil: 0, why: '', probing: false, limit: 50, rate: 50, lowered: undefined },
+      },
+    ],
+    outages: [
+      {
+        client: 'billing',
+        host: 'idp.example',
+        outageTargetMs: 1_200_000,
+        holdsMs: 1_200_000,
+        obstacle: undefined,
+        why: '',
       },
     ],
     queueWaiting: 3,
     targets: {
       total: 4,
       withToken: 2,
-      byCondition: { fresh: 2, due: 0, failing: 1, expired: 0, 'never issued': 1 },
+      byCondition: { fresh: 2, due: 0, failing: 1, expired: 0, 'never issued': 1, dormant: 0 },
       shortestLifeLeftMs: 61_000,
     },
     pauses: [],
@@ -125,6 +145,8 @@ describe('the status', () => {
       '',
       'Targets: 4: 2 fresh, 1 failing, 1 never issued',
       'Tokens that live: 2; the shortest life left is 1m 1s',
+      '',
+      'billing holds 20 of 20 min',
     ]);
   });
 
@@ -139,6 +161,18 @@ describe('the status', () => {
       'that the configuration at hand is another one',
       { configuration: { hash: 'fedcba9876543210', processesAgree: true, sameAsHere: false } },
       'The processes agree on a configuration that is not the one at hand (fedcba98).',
+    ],
+    [
+      'an outage target that is not held, and why',
+      {
+        outages: [
+          {
+            ...{ client: 'billing', host: 'idp.example', outageTargetMs: 1_200_000, holdsMs: 438_000 },
+            ...{ obstacle: 'life', why: 'tokens that live 15m can hold at most 11m' },
+          },
+        ],
+      },
+      'billing holds 7 of 20 min: tokens that live 15m can hold at most 11m',
     ],
     [
       'a pause',
@@ -179,9 +213,13 @@ describe('the status', () => {
     ],
     [{ closedUntil: NOW - 1, why: 'down: timeout', probing: true }, 'probing: down: timeout'],
     [{ closedUntil: NOW - 1, why: 'throttled', probing: false }, 'open'],
-  ])('shows the gate %j', (gate, expected) => {
-    const [host] = status.hosts;
-    expect(text({ hosts: host === undefined ? [] : [{ ...host, gate }] })).toContain(`  ${expected}\n`);
+    [
+      { closedUntil: NOW - 1, why: 'throttled', probing: false, lowered: '21/s of 50/s, refused at 30/s' },
+      'open at 21/s of 50/s, refused at 30/s',
+    ],
+  ])('shows the gate %j', (changes, expected) => {
+    const hosts = status.hosts.map((host) => ({ ...host, gate: { ...host.gate, ...changes } }));
+    expect(text({ hosts })).toContain(`  ${expected}\n`);
   });
 });
 

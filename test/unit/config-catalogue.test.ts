@@ -149,19 +149,23 @@ describe('a fingerprint of requests with claims or with a subject', () => {
 });
 
 describe('the ids of a catalogue', () => {
-  it('are every client, tenant and resource', () => {
+  it('are every client, tenant and resource: clients in turn, and every tenant before any has its second', () => {
     const catalogue = new Catalogue([
       client({ resources: [GRAPH, API] }),
-      client({ name: 'b', tenants: ['x'] }),
+      client({ name: 'b', tenants: ['x', 'y', 'z'] }),
     ]);
     expect([...catalogue.ids()]).toEqual([
       'billing/contoso/graph',
-      'billing/contoso/api',
-      'billing/fabrikam/graph',
-      'billing/fabrikam/api',
       'b/x/graph',
+      'billing/fabrikam/graph',
+      'b/y/graph',
+      'billing/contoso/api',
+      'b/z/graph',
+      'billing/fabrikam/api',
     ]);
-    expect(catalogue.size).toBe(5);
+    expect([...catalogue.ids('b')]).toEqual(['b/x/graph', 'b/y/graph', 'b/z/graph']);
+    expect([...catalogue.ids('none')]).toEqual([]);
+    expect(catalogue.size).toBe(7);
   });
 
   it('follow what operators added and removed, written in any case under authority', () => {
@@ -213,6 +217,70 @@ describe('the hosts of a catalogue', () => {
   });
 });
 
+describe('the plan of a catalogue', () => {
+  const steady = (lifeMs: number) => ({ shortestMs: lifeMs, meanMs: lifeMs, longestMs: lifeMs });
+  const crowded = (changes: Partial<Client> = {}): Client =>
+    client({
+      tenants: many(20_000),
+      limits: { ...client().limits, perHost: { count: 14, windowMs: 1000 } },
+      outageTargetMs: 1_500_000,
+      ...changes,
+    });
+
+  it('goes by the expected lives until some were seen, then by those', () => {
+    const catalogue = new Catalogue([client()]);
+    const planned = (lives?: Parameters<Catalogue['replan']>[0]) => catalogue.replan(lives)[0]?.clients[0];
+    expect(planned()).toMatchObject({ isSeen: false, life: steady(3_600_000), holdsMs: 1_200_000 });
+    const lives = new Map([['billing', steady(600_000)]]);
+    expect(planned(lives)).toMatchObject({ isSeen: true, life: steady(600_000), obstacle: 'life' });
+  });
+
+  it('is what targets go by, also those that were made before', () => {
+    const catalogue = new Catalogue([crowded()]);
+    const target = catalogue.get('billing/tenant-0/graph');
+    const [plan] = catalogue.replan();
+    expect(plan?.clients[0]?.plannedOutageMs).toBeLessThan(1_400_000);
+    expect(target?.outageTargetMs).toBe(plan?.clients[0]?.plannedOutageMs);
+    catalogue.replan(new Map([['billing', steady(7_200_000)]]));
+    expect(target?.outageTargetMs).toBe(1_500_000);
+    expect(catalogue.get('billing/tenant-0/graph')).toBe(target);
+  });
+
+  it('is there from the first moment', () => {
+    expect(new Catalogue([crowded()]).get('billing/tenant-0/graph')?.outageTargetMs).toBeLessThan(1_400_000);
+  });
+
+  it('counts what operators added, and goes by the limit that the fleet has', () => {
+    const added = new Map(many(10_000).map((tenant) => [`billing/${tenant}-x`, 'add' as const]));
+    const catalogue = new Catalogue([crowded()], added);
+    expect(catalogue.replan()[0]).toMatchObject({ targets: 30_000, limitPerSecond: 14 });
+    const limitOf = (host: string) =>
+      host === 'login.microsoftonline.com' ? { count: 100, windowMs: 1000 } : undefined;
+    expect(catalogue.replan(new Map(), limitOf)[0]).toMatchObject({ limitPerSecond: 100, fits: true });
+    expect(catalogue.get('billing/tenant-0/graph')?.outageTargetMs).toBe(1_500_000);
+  });
+
+  it('is made for each host of its own', () => {
+    const far = client({ name: 'far', endpoint: { authority: 'https://login.microsoftonline.us' } });
+    const plans = new Catalogue([crowded(), far, client({ name: 'near' })]).replan();
+    expect(plans.map(({ host, clients }) => [host, clients.map((one) => one.client)])).toEqual([
+      ['login.microsoftonline.com', ['billing', 'near']],
+      ['login.microsoftonline.us', ['far']],
+    ]);
+    expect(plans[1]?.clients[0]?.obstacle).toBeUndefined();
+  });
+
+  it('does not change the hash', () => {
+    const catalogue = new Catalogue([crowded()]);
+    const before = catalogue.hash;
+    catalogue.replan(new Map([['billing', steady(600_000)]]));
+    expect(catalogue.hash).toBe(before);
+    const other = new Catalogue([crowded()]);
+    other.replan(new Map([['billing', steady(600_000)]]));
+    expect(other.hash).toBe(before);
+  });
+});
+
 describe('the hash of a catalogue', () => {
   const hash = (...changes: Partial<Client>[]): string => new Catalogue(changes.map(client)).hash;
 
@@ -241,6 +309,7 @@ describe('the hash of a catalogue', () => {
     ['limits', { limits: { ...client().limits, perTenant: { count: 4, windowMs: 1000 } } }],
     ['outage target', { outageTargetMs: 1 }],
     ['latest moment', { latestShare: 0.9 }],
+    ['moment from which the unread is left alone', { retireUnreadAfterMs: 1 }],
     ['assumed lifetime', { assumeLifetimeMs: 1 }],
     ['claims', { resources: [{ ...GRAPH, claims: { a: 1 } }] }],
     ['grant', { grant: BEARER }],

@@ -37,6 +37,7 @@ describe('the JSON Schema for editors', () => {
     ['.http.listen', '127.0.0.1:8642'],
     ['.refresh.outageTarget', '20m'],
     ['.refresh.latest', '75%'],
+    ['.refresh.retireUnreadAfter', 'never'],
     ['.clients.credentials.certificate.method', 'private_key_jwt'],
     ['.limits.perHost', '50/s'],
     ['.limits.perTenant', '5/s'],

@@ -155,6 +155,16 @@ describe('a configuration that is well', () => {
     });
   });
 
+  it('retires what is unread only where it says so, and not where a client never does', () => {
+    const retires = (top: object, own: object): unknown =>
+      load(JSON.stringify({ refresh: top, clients: { billing: { ...GOOD, refresh: own } } })).clients[0]
+        ?.retireUnreadAfterMs;
+    expect(retires({}, {})).toBeUndefined();
+    expect(retires({ retireUnreadAfter: '3d' }, {})).toBe(259_200_000);
+    expect(retires({ retireUnreadAfter: '3d' }, { retireUnreadAfter: '1h' })).toBe(3_600_000);
+    expect(retires({ retireUnreadAfter: '3d' }, { retireUnreadAfter: 'never' })).toBeUndefined();
+  });
+
   it('takes every relative path from the folder of the file', () => {
     write('tenants.txt', 'Contoso # ours\n\n# all of it\r\n  fabrikam\r\n');
     write('password', 'pass\n');
@@ -421,6 +431,11 @@ describe('a configuration with a mistake', () => {
     ],
     ['no client id', withClient({ clientId: undefined }), 'clients.billing: clientId is missing'],
     [
+      'a time after which the unread is left alone that is too long',
+      withTop({ refresh: { retireUnreadAfter: '91d' } }),
+      'refresh.retireUnreadAfter: expected a duration from 1s to 90d or never, such as 20m, but got "91d"',
+    ],
+    [
       'a share as a fraction',
       withTop({ refresh: { latest: '0.8' } }),
       'refresh.latest: expected a share from 50% to 95%, such as 75%, but got "0.8"',
@@ -473,6 +488,21 @@ describe('a configuration with a mistake', () => {
       'clients.billing.refresh.outageTarget: expected a duration from 1s to 7d',
     ],
     ['a rate', withTop({ limits: { perHost: 'fast' } }), 'limits.perHost: expected a rate as count/duration'],
+    [
+      'a rate of 0',
+      withTop({ limits: { perHost: '0/s' } }),
+      'limits.perHost: expected a rate as count/duration, such as 50/s or 5/5m, with a count from 1 to 10000 and at most 1h, but got "0/s"',
+    ],
+    [
+      'a rate in no time',
+      withTop({ limits: { identical: '5/0s' } }),
+      'limits.identical: expected a rate as count/duration, such as 50/s or 5/5m, with a count from 2 to 100 and at most 1h, but got "5/0s"',
+    ],
+    [
+      'an outage of no length',
+      withTop({ refresh: { outageTarget: '0s' } }),
+      'refresh.outageTarget: expected a duration',
+    ],
     [
       'an identical limit of one, which leaves none to plan with',
       withTop({ limits: { identical: '1/m' } }),
@@ -535,7 +565,7 @@ describe('a configuration with a mistake', () => {
 
   it('lists the keys that are known where none is near', () => {
     expect(problems(withTop({ refresh: { every: '1m' } }))).toEqual([
-      'evertoken.yaml:1:13 refresh.every: unknown key; expected outageTarget, latest',
+      'evertoken.yaml:1:13 refresh.every: unknown key; expected outageTarget, latest, retireUnreadAfter',
     ]);
   });
 
@@ -614,7 +644,7 @@ clients:
 
   it('are found through an alias', () => {
     expect(problems('http: &h { listne: 1 }\nclients: {}\nrefresh: *h\n')).toContain(
-      'evertoken.yaml:1:12 refresh.listne: unknown key; expected outageTarget, latest',
+      'evertoken.yaml:1:12 refresh.listne: unknown key; expected outageTarget, latest, retireUnreadAfter',
     );
   });
 

@@ -20,6 +20,9 @@ const anyState: fc.Arbitrary<TargetState> = fc.record({
   leaseUntil: around,
   issuedAt: around,
   expiresAt: around,
+  refreshInMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 2e7 })),
+  readAt: around,
+  dormantSince: around,
   failures: fc.nat(5),
   failure: fc.option(fc.record({ kind: fc.constantFrom(...KINDS), code: fc.constant('CODE') }), {
     nil: undefined,
@@ -72,7 +75,7 @@ describe('the policy, for any state', () => {
     always((state, policy) => {
       const lifeMs = state.expiresAt - state.issuedAt;
       fc.pre(state.expiresAt > NOW && lifeMs > 0 && state.wanted <= state.generation);
-      fc.pre(NOW < state.issuedAt + refreshWindow(lifeMs, policy).earliest * lifeMs - 1);
+      fc.pre(NOW < state.issuedAt + refreshWindow(lifeMs, policy, state.refreshInMs).earliest * lifeMs - 1);
       expect(decide(state, policy, NOW)).toMatchObject({ act: 'wait', reason: 'fresh' });
     });
   });

@@ -47,7 +47,7 @@ describe('a target is refreshed', () => {
     ['that never had a token', [], 'never issued', /^no token yet$/],
     ['whose token expired', [EXPIRED], 'expired', /^expired 1h ago$/],
     ['whose token expires now', [aged(HOUR)], 'expired', /^expired 0ms ago$/],
-    ['whose window has begun', [aged(0.38 * HOUR + 1)], 'due', /^due: 38 % of its life used$/],
+    ['whose window has begun', [aged(0.395 * HOUR + 1)], 'due', /^due: 40 % of its life used$/],
     ['whose window is over', [aged(0.9 * HOUR)], 'due', /90 %/],
     ['that is wanted, though fresh', [FRESH, WANTED], 'wanted', /^wanted: by oncall$/],
     ['that is wanted and never had a token', [{ wanted: 1, wantedBy: 'x' }], 'wanted', /^wanted: x$/],
@@ -124,10 +124,34 @@ describe('a target waits', () => {
   it('for its window while its token is fresh', () => {
     const decision = decideAfter(FRESH);
     expect(decision).toMatchObject({ act: 'wait', reason: 'fresh' });
-    expect(decision.why).toBe('fresh: 17 % of its life used, to be refreshed between 38 % and 63 %');
+    expect(decision.why).toBe('fresh: 17 % of its life used, to be refreshed between 39 % and 66 %');
     if (decision.act !== 'wait') return;
-    expect(decision.until.from - NOW).toBeCloseTo(0.38 * HOUR - 10 * MINUTE, -1);
-    expect(decision.until.to - NOW).toBeCloseTo((38 - 10) * MINUTE, -1);
+    expect(decision.until.from - NOW).toBeCloseTo(0.395 * HOUR - 10 * MINUTE, -1);
+    expect(decision.until.to - NOW).toBeCloseTo((39.5 - 10) * MINUTE, -1);
+  });
+});
+
+describe('when the server says when to refresh (refresh_in)', () => {
+  const DAY = 24 * HOUR;
+  const longLived = (usedMs: number, refreshInMs: number): Changes => ({
+    ...{ issuedAt: NOW - usedMs, expiresAt: NOW - usedMs + DAY, refreshInMs },
+  });
+
+  test.each<[what: string, usedMs: number, refreshInMs: number, act: string]>([
+    ['before that moment', 12 * HOUR - 1, 12 * HOUR, 'wait'],
+    ['from that moment', 12 * HOUR, 12 * HOUR, 'refresh'],
+    ['later than otherwise', 0.46 * DAY, 0.6 * DAY, 'wait'],
+    ['sooner than otherwise', 0.2 * DAY, 0.2 * DAY, 'refresh'],
+    ['within the window, though it says later', 0.71 * DAY, 0.99 * DAY, 'refresh'],
+  ])('a token is refreshed %s', (_what, usedMs, refreshInMs, act) => {
+    expect(decideAfter(longLived(usedMs, refreshInMs)).act).toBe(act);
+  });
+
+  it('the window begins there, and ends as ever', () => {
+    const issuedAt = NOW - HOUR;
+    expect(decideAfter(longLived(HOUR, 12 * HOUR))).toMatchObject({
+      until: { from: issuedAt + 12 * HOUR, to: issuedAt + 18 * HOUR },
+    });
   });
 });
 
@@ -168,5 +192,29 @@ describe('after Redis time went back', () => {
     const at = NOW + HOUR;
     const ahead = { generation: at, attempted: at, concluded: at, wanted: at + 1, wantedBy: 'x' };
     expect(decideAfter(FRESH, ahead)).toMatchObject({ act: 'refresh', reason: 'wanted' });
+  });
+});
+
+describe('a target whose tries fail', () => {
+  const LIVES = { generation: 10, issuedAt: NOW - 5 * MINUTE, expiresAt: NOW + 4 * MINUTE };
+  const tries = (...agesMs: number[]): Changes[] => [LIVES, TRIED, failed('transient', 0), sent(...agesMs)];
+
+  test('keeps the last request of its plan for the end of its life', () => {
+    expect(decideAfter(...tries(60_000, 30_000, 10_000))).toMatchObject({
+      act: 'wait',
+      reason: 'identical limit',
+      why: 'of 4 identical requests in 5m one is kept for when its token is about to end; next in 3m 10s',
+      until: { from: NOW - 10_000 + 0.8 * 250_000, to: NOW - 10_000 + 0.8 * 250_000 },
+    });
+  });
+
+  test.each<[what: string, changes: Changes[]]>([
+    ['while it has more', tries(30_000, 10_000)],
+    ['when its token has ended', [...tries(60_000, 30_000, 10_000), { expiresAt: NOW - 1 }]],
+    ['when an operator wants it', [...tries(60_000, 30_000, 10_000), WANTED]],
+    ['when the last try brought a token', [...tries(60_000, 30_000, 10_000), { failures: 0, ...DUE }]],
+    ['when little of its life is left', [...tries(160_000, 150_000, 140_000), { expiresAt: NOW + 30_000 }]],
+  ])('goes on %s', (_what, changes) => {
+    expect(decideAfter(...changes).act).toBe('refresh');
   });
 });

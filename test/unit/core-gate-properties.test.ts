@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { awaitsAnswer, type Gate, type GateEvent, OPEN_GATE, reduceGate } from '../../src/core/gate.ts';
+import { rateAt } from '../../src/core/pace.ts';
 
 const NOW = Date.UTC(2026, 10, 22, 12);
 const LATE_MS = 60_000;
@@ -10,12 +11,22 @@ const startedAt = fc.integer({ min: NOW - 2 * LATE_MS, max: NOW });
 const retryAfterMs = fc.option(fc.integer({ min: 1000, max: 3_600_000 }), { nil: undefined });
 const oneOf = <T extends string>(kind: T): fc.Arbitrary<T> => fc.constant(kind);
 
-const anyAnswer = fc.record({ kind: oneOf('answered'), startedAt });
-const anyFailure = fc.record({ kind: oneOf('unreachable'), tenant, startedAt, code: fc.constant('timeout') });
+const ceiling = fc.constant(50);
+
+const anyAnswer = fc.record({ kind: oneOf('answered'), startedAt, ceiling, issued: fc.boolean() });
+const anyFailure = fc.record({
+  kind: oneOf('unreachable'),
+  tenant,
+  startedAt,
+  ceiling,
+  code: fc.constant('timeout'),
+  saidByServer: fc.boolean(),
+});
 const anyThrottling = fc.record({
   kind: oneOf('throttled'),
   tenant,
   startedAt,
+  ceiling,
   retryAfterMs,
   wholeScope: fc.boolean(),
 });
@@ -62,7 +73,7 @@ describe('a gate, after any history', () => {
     always(anyAnswer, (gate, event, after) => {
       fc.pre(event.startedAt >= Math.max(gate.changedAt, gate.closedUntil, NOW - LATE_MS));
       expect(after).toMatchObject({ probing: false, closures: 0 });
-      expect(awaitsAnswer(after)).toBe(false);
+      expect(awaitsAnswer(after, event.issued)).toBe(false);
     });
   });
 
@@ -83,6 +94,23 @@ describe('a gate, after any history', () => {
     always(anyThrottling, (_gate, event, after) => {
       fc.pre(event.wholeScope && event.startedAt + LATE_MS >= NOW);
       expect(after.closedUntil).toBeGreaterThanOrEqual(NOW + (event.retryAfterMs ?? 60_000));
+    });
+  });
+
+  it('is as fast as its ceiling at most and as its floor at least, and no faster for a refusal or a failure', () => {
+    always(anyEvent, (gate, event, after) => {
+      const [before, now] = [gate, after].map(({ pace }) => rateAt(pace, 50, NOW)) as [number, number];
+      expect(now).toBeLessThanOrEqual(50);
+      expect(now).toBeGreaterThanOrEqual(2.5);
+      if (event.kind !== 'answered') expect(now).toBeLessThanOrEqual(before);
+    });
+  });
+
+  it('is lowered only by a refusal that was sent after it last opened, or when it opens after an outage', () => {
+    always(anyEvent, (gate, event, after) => {
+      fc.pre(after.pace.rate !== gate.pace.rate);
+      expect(event.startedAt).toBeGreaterThanOrEqual(Math.max(gate.changedAt, gate.closedUntil));
+      expect(event.kind === 'throttled' || (event.kind === 'answered' && gate.probing)).toBe(true);
     });
   });
 
@@ -130,7 +158,18 @@ describe('two tenants in trouble within ten seconds', () => {
         fc.pre(history.closedUntil <= NOW);
         const second = first === 'a' ? 'b' : 'a';
         const fail = (gate: Gate, who: string, at: number) =>
-          reduceGate(gate, { kind: 'unreachable', tenant: who, startedAt: at, code: 'timeout' }, at);
+          reduceGate(
+            gate,
+            {
+              kind: 'unreachable',
+              tenant: who,
+              startedAt: at,
+              ceiling: 50,
+              code: 'timeout',
+              saidByServer: false,
+            },
+            at,
+          );
         const after = fail(fail(history, first, NOW + 1), second, NOW + 1 + gapMs);
         expect(after.closedUntil).toBeGreaterThan(NOW + 1);
         expect(after.probing).toBe(true);
@@ -144,13 +183,21 @@ describe('two tenants in trouble within ten seconds', () => {
         const throttle = (gate: Gate, who: string, at: number) =>
           reduceGate(
             gate,
-            { kind: 'throttled', tenant: who, startedAt: at, retryAfterMs: 5000, wholeScope: false },
+            {
+              kind: 'throttled',
+              tenant: who,
+              startedAt: at,
+              ceiling: 50,
+              retryAfterMs: 5000,
+              wholeScope: false,
+            },
             at,
           );
         const between = answersAt.filter((at) => at <= gapMs).sort((a, b) => a - b);
         const first = throttle(OPEN_GATE, 'a', NOW);
         const answered = between.reduce(
-          (gate, at) => reduceGate(gate, { kind: 'answered', startedAt: NOW + at }, NOW + at),
+          (gate, at) =>
+            reduceGate(gate, { kind: 'answered', issued: true, startedAt: NOW + at, ceiling: 50 }, NOW + at),
           first,
         );
         expect(throttle(answered, 'b', NOW + gapMs).closedUntil).toBe(NOW + gapMs + 5000);

@@ -1,22 +1,34 @@
 import { describe, expect, it, test } from 'vitest';
 import { awaitsAnswer, type Gate, type GateEvent, OPEN_GATE, reduceGate } from '../../src/core/gate.ts';
+import { FULL_PACE, rateAt } from '../../src/core/pace.ts';
 
 const NOW = Date.UTC(2026, 10, 22, 12);
 /** When something is told, ms after `NOW`; sent 50 ms before that unless said otherwise. */
 type Told = readonly [atMs: number, event: (startedAt: number) => GateEvent, sentMs?: number];
 
-const answered = (startedAt: number): GateEvent => ({ kind: 'answered', startedAt });
+const CEILING = 50;
+const answered = (startedAt: number): GateEvent => ({
+  kind: 'answered',
+  startedAt,
+  issued: true,
+  ceiling: CEILING,
+});
+const refused = (startedAt: number): GateEvent => ({ ...answered(startedAt), issued: false }) as GateEvent;
 const down =
-  (tenant: string) =>
+  (tenant: string, saidByServer = false) =>
   (startedAt: number): GateEvent => ({
     kind: 'unreachable',
     tenant,
     startedAt,
     code: 'timeout',
+    ceiling: CEILING,
+    saidByServer,
   });
 const throttled =
   (tenant: string, retryAfterMs?: number, wholeScope = false) =>
-  (startedAt: number): GateEvent => ({ kind: 'throttled', tenant, startedAt, retryAfterMs, wholeScope });
+  (startedAt: number): GateEvent => ({
+    ...{ kind: 'throttled', tenant, startedAt, retryAfterMs, wholeScope, ceiling: CEILING },
+  });
 
 function gateAfter(...told: Told[]): Gate {
   return told.reduce(
@@ -30,6 +42,30 @@ const DOWN: Told[] = [
   [0, down('a')],
   [100, down('b')],
 ];
+
+describe('a host that says that it is in trouble', () => {
+  const says = (count: number): Told[] =>
+    Array.from({ length: count }, (_, i): Told => [i * 100, down(`tenant-${i}`, true)]);
+
+  test.each<[what: string, told: Told[], closedMs: number]>([
+    ['nine tenants do not close it: it may mean their directories', says(9), 0],
+    ['ten in a row close it', says(10), 1900],
+    [
+      'the same one does not close it, however often',
+      Array.from({ length: 40 }, (_, i): Told => [i * 100, down('a', true)]),
+      0,
+    ],
+    ['a token for another tenant ends the row', [...says(9), [850, answered], [900, down('x', true)]], 0],
+    [
+      'no answer at all is stronger evidence, after a tenant of the row',
+      [...says(1), [100, down('b')]],
+      1100,
+    ],
+    ['is no proof of life for a probe', [...DOWN, [1200, down('a', true), 1150]], 2600],
+  ])('%s', (_what, told, expected) => {
+    expect(closedMs(gateAfter(...told))).toBe(expected);
+  });
+});
 
 describe('a host that does not answer', () => {
   test.each<[what: string, told: Told[], closedMs: number]>([
@@ -74,7 +110,7 @@ describe('a host that does not answer', () => {
       0,
     ],
     ['a third tenant of the same event does not close it for longer', [...DOWN, [150, down('c'), 90]], 1100],
-    ['a probe that fails closes it for twice as long', [...DOWN, [1200, down('a'), 1150]], 3200],
+    ['a probe that fails closes it for 1.4 times as long', [...DOWN, [1200, down('a'), 1150]], 2600],
     [
       'a probe that is throttled closes it as long as it says',
       [...DOWN, [1200, throttled('a', 60_000, true)]],
@@ -84,7 +120,7 @@ describe('a host that does not answer', () => {
     expect(closedMs(gateAfter(...told))).toBe(expected);
   });
 
-  it('is closed for 1, 2, 4, 8 and then 15 seconds, while probe after probe fails', () => {
+  it('is closed for ever longer, up to 15 seconds, while probe after probe fails', () => {
     let gate = gateAfter(...DOWN);
     let at = gate.closedUntil;
     const pauses: number[] = [];
@@ -93,7 +129,7 @@ describe('a host that does not answer', () => {
       pauses.push(gate.closedUntil - at - 1);
       at = gate.closedUntil;
     }
-    expect(pauses.slice(0, 5)).toEqual([2000, 4000, 8000, 15_000, 15_000]);
+    expect(pauses.slice(0, 9)).toEqual([1400, 1960, 2744, 3842, 5378, 7530, 10_541, 14_758, 15_000]);
     expect(Math.max(...pauses)).toBe(15_000);
     expect(gate.closures).toBe(1101);
   });
@@ -101,13 +137,20 @@ describe('a host that does not answer', () => {
   it('says what it was, and waits for an answer', () => {
     const gate = gateAfter(...DOWN);
     expect(gate).toMatchObject({ why: 'down: timeout', probing: true, closures: 1, suspect: '' });
-    expect(awaitsAnswer(gate)).toBe(true);
+    expect(awaitsAnswer(gate, false)).toBe(true);
   });
 
-  it('is opened by an answer to a probe, and begins anew with short pauses', () => {
+  it('is opened by an answer to a probe, with short pauses again and slowly', () => {
     const gate = gateAfter(...DOWN, [1200, answered, 1150]);
-    expect(gate).toEqual({ ...OPEN_GATE, changedAt: NOW + 1200 });
-    expect(awaitsAnswer(gate)).toBe(false);
+    const pace = { rate: 2.5, rateAt: NOW + 1200, refused: 0, untested: false };
+    expect(gate).toEqual({ ...OPEN_GATE, pace, changedAt: NOW + 1200 });
+    expect(awaitsAnswer(gate, true)).toBe(false);
+  });
+
+  it('is opened by a refusal as well, but only a token tells that requests are accepted again', () => {
+    const gate = gateAfter(...DOWN, [1200, refused, 1150]);
+    expect(gate).toMatchObject({ probing: false, pace: { rate: 2.5, untested: true } });
+    expect([awaitsAnswer(gate, false), awaitsAnswer(gate, true)]).toEqual([false, true]);
   });
 
   test.each([-10_000, 0, 99, 1099])('is not opened by an answer to what was sent at %i ms', (sentMs) => {
@@ -207,7 +250,79 @@ describe('a scope that throttles', () => {
   it('is not probed: it opens by the clock', () => {
     const gate = gateAfter([0, throttled('a', 9000, true)]);
     expect(gate).toMatchObject({ probing: false, closures: 0, why: 'throttled' });
-    expect(awaitsAnswer(gate)).toBe(false);
+    expect(awaitsAnswer(gate, false)).toBe(false);
+  });
+});
+
+describe('the rate of a gate', () => {
+  const at = (gate: Gate, ms: number): number => Math.round(10 * rateAt(gate.pace, CEILING, NOW + ms)) / 10;
+  const event = throttled('a', 5000, true);
+
+  it('is the ceiling until a server refuses, whatever else is told', () => {
+    expect(gateAfter([0, throttled('a', 5000)], [9, down('b')], [50, answered]).pace).toEqual(FULL_PACE);
+  });
+
+  it('is lowered by a refusal, and grows from the end of the closure', () => {
+    const gate = gateAfter([0, event]);
+    expect([at(gate, 0), at(gate, 5000), at(gate, 11_000)]).toEqual([35, 35, 40]);
+  });
+
+  it('is lowered once by all that was on its way, in whatever order it is told', () => {
+    const once = gateAfter([0, event]);
+    for (const sentMs of [-9000, -60, -1, 0, 100, 4999]) {
+      const gate = gateAfter([0, event], [5100, event, sentMs]);
+      expect(gate.pace).toEqual({ ...once.pace, rateAt: NOW + 10_100 });
+      expect(closedMs(gate)).toBe(10_100);
+    }
+  });
+
+  it('is lowered again by what was sent after the closure', () => {
+    const gate = gateAfter([0, event], [5100, event, 5050]);
+    expect([at(gate, 5100), at(gate, 10_100)]).toEqual([24.6, 24.6]);
+  });
+
+  it('is not lowered by one tenant alone, and once by several that reach the whole', () => {
+    expect(gateAfter([0, throttled('a', 5000)], [9, throttled('a', 5000)]).pace).toEqual(FULL_PACE);
+    const gate = gateAfter([0, throttled('a', 5000)], [9, throttled('b', 5000)], [20, throttled('c', 5000)]);
+    expect(at(gate, 20)).toBe(35);
+  });
+
+  it('waits for a longer Retry-After of a fellow', () => {
+    const gate = gateAfter([0, event], [20, throttled('b', 9000, true), -30]);
+    expect([at(gate, 9020), at(gate, 15_020)]).toEqual([35, 40]);
+  });
+
+  it('is known to be refused once a token was issued at it, not before', () => {
+    const again: Told = [5100, event, 5050];
+    expect(gateAfter([0, event], again).pace.refused).toBe(50);
+    expect(gateAfter([0, event], [5020, refused, 5001], again).pace.refused).toBe(50);
+    expect(gateAfter([0, event], [5020, answered, 4000], again).pace.refused).toBe(50);
+    expect(gateAfter([0, event], [5020, answered, 5001], again).pace.refused).toBeCloseTo(35.08);
+  });
+
+  it('waits for a token after it was lowered, and no longer when one has come', () => {
+    const gate = gateAfter([0, event]);
+    expect(awaitsAnswer(gate, true)).toBe(true);
+    expect(awaitsAnswer(gateAfter([0, event], [5020, answered, 5001]), true)).toBe(false);
+  });
+
+  it('begins at its floor after an outage, and doubles until it is near what was refused', () => {
+    const gate = gateAfter(...DOWN, [1200, answered, 1150]);
+    expect([0, 500, 1000, 2000, 2500].map((ms) => at(gate, 1200 + ms))).toEqual([2.5, 5, 10, 40, 50]);
+    const lowered = gateAfter([-9000, event], [-3900, answered], ...DOWN, [1200, answered, 1150]);
+    expect([0, 1000, 2085, 152_085].map((ms) => at(lowered, 1200 + ms))).toEqual([2.5, 10, 45, 50]);
+  });
+
+  it('is not held back after an outage by a refusal that had been left behind before it', () => {
+    const passed = { ...OPEN_GATE, pace: { rate: 7, rateAt: NOW - 3_600_000, refused: 10, untested: false } };
+    const down2 = [down('a')(NOW), down('b')(NOW)].reduce((g, e) => reduceGate(g, e, NOW), passed);
+    expect(down2.pace.refused).toBe(0);
+    const near = { ...passed, pace: { ...passed.pace, rateAt: NOW - 10_000 } };
+    const later = [down('a')(NOW), down('b')(NOW), down('a')(NOW + 900_000)].reduce(
+      (g, e) => reduceGate(g, e, e.startedAt),
+      near,
+    );
+    expect(later.pace.refused).toBe(10);
   });
 });
 
@@ -220,6 +335,7 @@ describe('the gate stays the same object', () => {
     ['when it is told too late of throttling', open, throttled('a', 9000, true)(NOW), NOW + 60_001],
     ['when it is told too late of an answer', closed, answered(NOW + 1200), NOW + 61_201],
     ['when fellows of the closing requests fail', closed, down('c')(NOW + 99), NOW + 200],
+    ['when a tenant was throttled before it closed', closed, throttled('a', 9000)(NOW), NOW + 200],
     ['when throttling ends before it opens anyway', closed, throttled('a', 100, true)(NOW + 150), NOW + 200],
   ])('%s', (_what, gate, event, at) => {
     expect(reduceGate(gate, event, at)).toBe(gate);

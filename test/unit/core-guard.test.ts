@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { mergeLogs, nextAllowedAt, withinWindow } from '../../src/core/guard.ts';
+import { lastKeptUntil, mergeLogs, nextAllowedAt, withinWindow } from '../../src/core/guard.ts';
 
 const anyCount = fc.integer({ min: 1, max: 6 });
 const anyWindow = fc.integer({ min: 1, max: 1000 });
@@ -96,5 +96,25 @@ describe('two views of one log', () => {
 
   it('keep what the window still holds', () => {
     expect(withinWindow([800, 900, 901, 1000, 1200], 100, 1000)).toEqual([901, 1000, 1200]);
+  });
+});
+
+describe('the last request of a plan', () => {
+  const until = (log: readonly number[], expiresAt: number): number =>
+    lastKeptUntil(log, 4, 300, expiresAt, 1000);
+
+  test.each<[string, number[], number, number]>([
+    ['is kept until a fifth is left of the life that was left at the last try', [900, 950, 960], 1160, 1120],
+    ['is not kept beyond the moment at which another is allowed', [750, 950, 960], 9000, 1050],
+    ['is free when that moment has come', [701, 710, 720], 1020, 960],
+    ['is not touched while there are more', [950, 960], 1160, 1000],
+    ['is not there where all are sent', [900, 950, 960, 970], 1160, 1000],
+    ['counts what is in the window only', [100, 900, 950], 1160, 1000],
+  ])('%s', (_what, log, expiresAt, expected) => {
+    expect(until(log, expiresAt)).toBe(expected);
+  });
+
+  it('is the only one where a plan has no more, and not kept', () => {
+    expect(lastKeptUntil([], 1, 300, 1160, 1000)).toBe(1000);
   });
 });

@@ -2,7 +2,10 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { Catalogue } from '../../src/config/catalogue.ts';
+import type { Config } from '../../src/config/config.ts';
 import { loadConfig } from '../../src/config/load.ts';
+import { feasibilityProblems } from '../../src/core/feasibility-words.ts';
 import { refreshWindow } from '../../src/core/plan.ts';
 import {
   configText,
@@ -34,13 +37,17 @@ test('names every tenant and target, in an order that sorts', () => {
   expect(new Set(targetIds(OPTIONS)).size).toBe(600);
 });
 
-test('makes a configuration that the daemon takes, with the targets that the consumer reads', () => {
+function configOf(options: DemoOptions): Config {
   const folder = mkdtempSync(join(tmpdir(), 'evertoken-setting-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'evertoken.yaml');
-  writeFileSync(file, configText(OPTIONS, { redis: 'redis://127.0.0.1:1', mockIdp: 'http://127.0.0.1:2' }));
-  writeFileSync(join(folder, TENANTS_FILE), tenantNames(OPTIONS).join('\n'));
-  const config = loadConfig(file, { [SECRET_VARIABLE]: 'secret' }, { checkCredentials: 'each' });
+  writeFileSync(file, configText(options, { redis: 'redis://127.0.0.1:1', mockIdp: 'http://127.0.0.1:2' }));
+  writeFileSync(join(folder, TENANTS_FILE), tenantNames(options).join('\n'));
+  return loadConfig(file, { [SECRET_VARIABLE]: 'secret' }, { checkCredentials: 'each' });
+}
+
+test('makes a configuration that the daemon takes, with the targets that the consumer reads', () => {
+  const config = configOf(OPTIONS);
   const [client] = config.clients;
   const ids = client?.tenants.flatMap((tenant) =>
     client.resources.map((resource) => `${client.name}/${tenant}/${resource.name}`),
@@ -72,6 +79,21 @@ describe('the limits', () => {
     expect(limits.perHostPerSecond).toBeGreaterThan(perSecond(tenants * resources));
   });
 });
+
+test.each(['5s', '50s..70s', '20m', '3h', '60m..90m'])(
+  'the outage target is held with tokens of %s, whatever part of the range was seen so far',
+  (text) => {
+    const lifetime = parseLifetime(text);
+    for (const seenSeconds of [lifetime.minSeconds, lifetime.maxSeconds]) {
+      const lifeMs = 1000 * seenSeconds;
+      const config = configOf({ ...OPTIONS, lifetime });
+      const lives = new Map([['demo', { shortestMs: lifeMs, meanMs: lifeMs, longestMs: lifeMs }]]);
+      const catalogue = new Catalogue(config.clients);
+      expect(catalogue.replan().flatMap(feasibilityProblems)).toEqual([]);
+      expect(catalogue.replan(lives).flatMap(feasibilityProblems)).toEqual([]);
+    }
+  },
+);
 
 test('a lifetime is written as it was read', () => {
   expect(['60s', '50s..70s'].map((text) => formatLifetime(parseLifetime(text)))).toEqual(['60s', '50s..70s']);

@@ -3,9 +3,11 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, onTestFinished, test } from 'vitest';
+import { Catalogue } from '../../src/config/catalogue.ts';
 import { loadConfig } from '../../src/config/load.ts';
 import { configJsonSchema, type JsonSchema } from '../../src/config/schema.ts';
 import { ERROR_EXIT_CODES } from '../../src/core/errors.ts';
+import { feasibilityProblems } from '../../src/core/feasibility-words.ts';
 import { Metrics } from '../../src/observe/metrics.ts';
 import { Keys } from '../../src/store/keys.ts';
 
@@ -57,7 +59,7 @@ describe('the configuration reference', () => {
   });
 
   test.each(['README.md', 'docs/configuration.md', 'docs/operations.md'])(
-    '%s shows configurations that load',
+    '%s shows configurations that load, and whose outage targets are held',
     (file) => {
       const examples = configurations(file);
       if (file === 'README.md') expect(examples.length).toBeGreaterThanOrEqual(2);
@@ -67,7 +69,9 @@ describe('the configuration reference', () => {
         writeFileSync(join(folder, 'tenants.txt'), 'contoso.onmicrosoft.com\n');
         writeFileSync(join(folder, 'evertoken.yaml'), example);
         const env = { REDIS_PASSWORD: 'a password' };
-        expect(loadConfig(join(folder, 'evertoken.yaml'), env).clients).not.toEqual([]);
+        const { clients } = loadConfig(join(folder, 'evertoken.yaml'), env);
+        expect(clients).not.toEqual([]);
+        expect(new Catalogue(clients).replan().flatMap(feasibilityProblems)).toEqual([]);
       }
     },
   );
@@ -100,7 +104,7 @@ describe('the documents name', () => {
       ...[keys.token('<target>'), keys.state('<target>'), keys.refreshed, keys.requests, keys.changes],
       ...[keys.due('<host>'), keys.ready('<host>'), keys.hostGate('<host>')],
       ...[keys.tenantGate('<client>/<tenant>'), keys.limits, keys.epoch, keys.hosts, keys.tenants],
-      ...[keys.pauses, keys.processes, keys.processDetails],
+      ...[keys.pauses, keys.processes, keys.processDetails, keys.lifetimes],
     ];
     const scripts = readdirSync(`${root}src/store/lua`);
     expect(missingFrom(read('docs/redis.md'), [...named, ...scripts])).toEqual([]);

@@ -88,6 +88,33 @@ describe('explain says', () => {
       ['has no token: the last one expired 5m ago', 'handed to a worker', '2026-11-22T12:00:08Z (in 8s)'],
     ],
     [
+      'that nobody reads a token, and when it is looked at again',
+      {
+        state: { ...AGED, readAt: NOW - 300 * MINUTE_MS },
+        policy: { ...POLICY, retireUnreadAfterMs: 120 * MINUTE_MS },
+        idleMs: 240 * MINUTE_MS,
+        standing: { dueAt: NOW + 14 * MINUTE_MS, ready: false },
+      },
+      [
+        'lives for another 20m: all is well.',
+        'Since nobody has read it for 4h, it is not refreshed now, but looked at once more 2026-11-22T12:14:00Z (in 14m).',
+      ],
+    ],
+    [
+      'that a target is dormant, and who can wake it',
+      {
+        state: { ...EXPIRED, readAt: NOW - 300 * MINUTE_MS, dormantSince: NOW - 10 * MINUTE_MS },
+        policy: { ...POLICY, retireUnreadAfterMs: 120 * MINUTE_MS },
+        standing: { dueAt: NOW + 500_000 * MINUTE_MS, ready: false },
+        tokenThere: false,
+      },
+      [
+        'has no token: the last one expired 5m ago; it is dormant, since nobody reads it.',
+        'It has been dormant since 2026-11-22T11:50:00Z (10m ago). Its token was last known to be read 2026-11-22T07:00:00Z (5h ago).',
+        `It is left alone until somebody asks: a consumer by the stream of requests, or an operator with evertoken refresh ${ID}`,
+      ],
+    ],
+    [
       'what a wrong secret means, who can mend it and how to try at once',
       {
         state: {
@@ -159,6 +186,29 @@ describe('explain says', () => {
         hostGate: { ...OPEN_GATE, closedUntil: NOW + 30_000, why: 'throttled' },
       },
       ['Requests to idp.example for everyone are held back until 2026-11-22T12:00:30Z (in 30s): throttled.'],
+    ],
+    [
+      'that the rate of the host is lowered while it waits for its turn',
+      {
+        state: EXPIRED,
+        standing: { dueAt: NOW - 1, ready: true },
+        tokenThere: false,
+        limits: { perHost: 50, perTenant: 5 },
+        hostGate: { ...OPEN_GATE, pace: { rate: 21, rateAt: NOW, refused: 30, untested: false } },
+      },
+      [
+        'at the rate of limits.perHost, which the server has made us lower for now (21/s of 50/s, refused at 30/s).',
+      ],
+    ],
+    [
+      'that the rate of the host is as configured while it waits for its turn',
+      {
+        state: EXPIRED,
+        standing: { dueAt: NOW - 1, ready: true },
+        tokenThere: false,
+        limits: { perHost: 50, perTenant: 5 },
+      },
+      ['at the rate of limits.perHost.'],
     ],
     [
       'that only one tenant is held back',

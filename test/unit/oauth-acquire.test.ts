@@ -77,6 +77,7 @@ describe('a token', () => {
       accessToken: new Secret(jwt),
       tokenType: 'Bearer',
       expiresInSeconds: 3599,
+      refreshInSeconds: 0,
       digest: expect.stringMatching(/^[\w-]{8}$/),
       tenantId: TENANT,
     });

@@ -29,7 +29,7 @@ describe('a token response', () => {
     const outcome = read(200, { ...GOOD, ext_expires_in: 3599, refresh_in: 1800, scope: 'x' });
     if (!outcome.ok) throw new Error(outcome.failure.code);
     expect(outcome.accessToken.reveal()).toBe(GOOD.access_token);
-    expect(outcome).toMatchObject({ tokenType: 'Bearer', expiresInSeconds: 3599 });
+    expect(outcome).toMatchObject({ tokenType: 'Bearer', expiresInSeconds: 3599, refreshInSeconds: 1800 });
     expect(inspect(outcome) + JSON.stringify(outcome)).not.toContain(GOOD.access_token);
   });
 
@@ -44,6 +44,34 @@ describe('a token response', () => {
     ['31 days', MAX_EXPIRES_IN_SECONDS, MAX_EXPIRES_IN_SECONDS],
   ])('takes expires_in as %s', (_what, value, expected) => {
     expect(read(200, { ...GOOD, expires_in: value })).toMatchObject({ ok: true, expiresInSeconds: expected });
+  });
+
+  test.each<[string, unknown, number]>([
+    ['a number', 1800, 1800],
+    ['a numeric string', '1800', 1800],
+    ['a fraction', 59.9, 59],
+    ['one second', 1, 1],
+    ['as long as the life', 3599, 3599],
+  ])('takes refresh_in as %s', (_what, value, expected) => {
+    expect(read(200, { ...GOOD, refresh_in: value })).toMatchObject({ ok: true, refreshInSeconds: expected });
+  });
+
+  test.each<[string, unknown]>([
+    ['missing', undefined],
+    ['null', null],
+    ['zero', 0],
+    ['negative', -1],
+    ['longer than the life', 3600],
+    ['huge', 1e300],
+    ['empty', ''],
+    ['a word', 'soon'],
+    ['a date', '2026-11-22T13:00:00Z'],
+    ['true', true],
+    ['an object', { seconds: 1800 }],
+  ])('goes without a refresh_in that is %s', (_what, value) => {
+    expect(read(200, { ...GOOD, refresh_in: value })).toMatchObject({
+      ...{ ok: true, expiresInSeconds: 3599, refreshInSeconds: 0 },
+    });
   });
 
   test.each<[string, unknown, string]>([

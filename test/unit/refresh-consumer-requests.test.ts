@@ -21,13 +21,16 @@ const rejected = (generation: string | undefined = '7', target = ID): ConsumerRe
 const missing: ConsumerRequest = { target: ID, reason: 'missing', generation: undefined };
 
 /** A fleet with one managed target, and what was done to it. */
-function fleet(changes: Partial<TargetState>, { keyThere = true } = {}) {
+function fleet(changes: Partial<TargetState>, { keyThere = true, retireUnreadAfterMs = 0 } = {}) {
   let state: TargetState = { ...EMPTY_STATE, ...changes };
   const done: string[] = [];
   const catalogue: Pick<CataloguePort, 'get'> = {
     get: (id) =>
       id === ID
-        ? ({ id, host: 'idp.example:443', identical: { count: 9, windowMs: 300_000 } } as Target)
+        ? ({
+            ...{ id, host: 'idp.example:443', identical: { count: 9, windowMs: 300_000 } },
+            retireUnreadAfterMs: retireUnreadAfterMs || undefined,
+          } as Target)
         : undefined,
   };
   const states: Pick<StatesPort, 'read' | 'want'> = {
@@ -153,4 +156,27 @@ test.each<[what: string, request: ConsumerRequest]>([
   const { answer, done } = fleet(LIVE);
   expect(await answer(request)).toBe('ignored');
   expect(done).toEqual([]);
+});
+
+describe('a dormant target', () => {
+  const DORMANT = { ...LIVE, issuedAt: NOW - 9000, expiresAt: NOW - 1000, dormantSince: NOW - 5000 };
+  const woken = ['want by a consumer: it was dormant', ...MADE_DUE];
+
+  test.each([
+    ['misses it', missing, DORMANT],
+    ['misses it before its token has ended', missing, { ...DORMANT, expiresAt: NOW + 1000 }],
+    ['had its token rejected', rejected(), DORMANT],
+    ['had an older token rejected', rejected('6'), DORMANT],
+  ])('is woken when a consumer %s, once', async (_what, request, state) => {
+    const { answer, done } = fleet(state, { retireUnreadAfterMs: 1 });
+    expect(await answer(request)).toBe('wanted');
+    expect(await answer(request)).toBe('ignored');
+    expect(done).toEqual(woken);
+  });
+
+  it('is not woken by what is no question', async () => {
+    const { answer, done } = fleet(DORMANT, { retireUnreadAfterMs: 1 });
+    expect(await answer({ ...missing, reason: 'hello' })).toBe('ignored');
+    expect(done).toEqual([]);
+  });
 });

@@ -16,6 +16,9 @@ const HOUR = 3_600_000;
 const STATES: Record<string, Partial<TargetState>> = {
   'c/fresh/r': { issuedAt: NOW - HOUR / 6, expiresAt: NOW + (HOUR * 5) / 6 },
   'c/due/r': { issuedAt: NOW - HOUR / 2, expiresAt: NOW + HOUR / 2 },
+  'c/ending/r': { issuedAt: NOW - 0.95 * HOUR, expiresAt: NOW + 0.05 * HOUR, readAt: NOW - 5 * HOUR },
+  'c/unread/r': { issuedAt: NOW - HOUR / 2, expiresAt: NOW + HOUR / 2, readAt: NOW - 5 * HOUR },
+  'c/dormant/r': { issuedAt: NOW - 9 * HOUR, expiresAt: NOW - 8 * HOUR, dormantSince: NOW - 8 * HOUR },
   'c/expired/r': { issuedAt: NOW - 2 * HOUR, expiresAt: NOW - HOUR },
   'c/never/r': {},
   'c/failing/r': { failures: 2, retryAt: NOW - 1 },
@@ -33,24 +36,45 @@ interface Scene {
   readonly marks?: Readonly<Record<string, Marks>>;
   /** Of every host of the configuration. */
   readonly rates?: readonly { count: number; windowMs: number }[];
+  readonly retireUnreadAfterMs?: number;
+  /** Since a token was last read; unknown where nothing is said. */
+  readonly idleMs?: Readonly<Record<string, number>>;
+  /** Another token or attempt comes before a target can be retired. */
+  readonly moved?: boolean;
 }
 
 /** A dispatcher before an index that answers as told: what it filed, queued and asked for. */
-function scene({ answers = [], paused = {}, draw = 0.5, enqueue, rates = [RATE], marks = {} }: Scene) {
+function scene({ answers = [], paused = {}, draw = 0.5, enqueue, rates = [RATE], ...others }: Scene) {
+  const { marks = {}, retireUnreadAfterMs, idleMs = {}, moved = false } = others;
   const filed: (readonly Filed[])[] = [];
   const asked: { epoch: string; host: string; mostWaiting: number }[] = [];
   const queued: string[] = [];
+  const asksIdle: string[] = [];
+  const retired: string[] = [];
   const rest = [...answers];
   const catalogue: Pick<CataloguePort, 'get' | 'hosts'> = {
     hosts: () => new Map(rates.map((perHost, i) => [i === 0 ? HOST : `other-${i}`, { perHost }])),
     get: (id) =>
       id in STATES
-        ? ({ id, outageTargetMs: 1_200_000, identical: { count: 5, windowMs: 300_000 } } as Target)
+        ? ({
+            ...{ id, outageTargetMs: 1_200_000, identical: { count: 5, windowMs: 300_000 } },
+            retireUnreadAfterMs,
+          } as Target)
         : undefined,
   };
   const dispatcher = new Dispatcher(HOST, {
     catalogue: () => catalogue as CataloguePort,
-    states: { read: async (ids) => ids.map((id) => ({ ...EMPTY_STATE, ...STATES[id] })) },
+    states: {
+      read: async (ids) => ids.map((id) => ({ ...EMPTY_STATE, ...STATES[id] })),
+      idleMs: async (ids) => {
+        asksIdle.push(...ids);
+        return ids.map((id) => idleMs[id]);
+      },
+      retire: async (id) => {
+        retired.push(id);
+        return !moved;
+      },
+    },
     indexes: {
       dispatch: async (epoch, host, _perHost, mostWaiting, entries) => {
         asked.push({ epoch, host, mostWaiting });
@@ -67,7 +91,7 @@ function scene({ answers = [], paused = {}, draw = 0.5, enqueue, rates = [RATE],
     epoch: () => 'epoch-1',
     draw: () => draw,
   });
-  return { dispatcher, filed, queued, asked };
+  return { dispatcher, filed, queued, asked, asksIdle, retired };
 }
 
 const due = (...targets: string[]): Due[] => targets.map((target) => ({ target, dueAt: NOW - 5 }));
@@ -102,7 +126,7 @@ describe('a target that has come due', () => {
   it('though fresh waits for a moment of its window', async () => {
     const scores = await Promise.all([0, 0.999].map((draw) => fileOf('c/fresh/r', { draw })));
     const [earliest, latest] = scores.map((entry) => Math.round(((entry?.score ?? 0) - NOW) / 60_000));
-    expect([earliest, latest]).toEqual([Math.round(0.38 * 60 - 10), 28]);
+    expect([earliest, latest]).toEqual([Math.round(0.395 * 60 - 10), 29]);
   });
 
   it('though paused waits for the end of the pause', async () => {
@@ -125,6 +149,45 @@ describe('a target that has come due', () => {
     const another = seeCredentials(refused, ['y'], NOW);
     expect(await fileOf('c/due/r', { marks: { c: another } })).toMatchObject({ as: 'ready' });
     expect(await fileOf('c/due/r', { marks: { other: refused } })).toMatchObject({ as: 'ready' });
+  });
+
+  it('is not asked about its readers where unread targets do not retire, nor where it is known to be read', async () => {
+    const all = { answers: [{ due: due(...Object.keys(STATES)) }] };
+    const off = scene(all);
+    await off.dispatcher.step(RATE);
+    expect(off).toMatchObject({ asksIdle: [], retired: [] });
+    const on = scene({ ...all, retireUnreadAfterMs: 2 * HOUR });
+    await on.dispatcher.step(RATE);
+    expect(on.asksIdle.toSorted()).toEqual(['c/ending/r', 'c/unread/r']);
+  });
+
+  it('though nobody reads it is looked at once more near its end, and then left alone', async () => {
+    const retires = { retireUnreadAfterMs: 2 * HOUR };
+    const idleMs = { 'c/unread/r': 5 * HOUR, 'c/ending/r': 5 * HOUR };
+    const { dispatcher, filed, retired } = scene({
+      ...{ ...retires, idleMs, answers: [{ due: due('c/unread/r', 'c/ending/r', 'c/dormant/r') }] },
+    });
+    await dispatcher.step(RATE);
+    await dispatcher.step(RATE);
+    const days = filed[1]?.map(({ as, score }) => [as, (score - NOW) / 24 / HOUR]);
+    expect(days).toEqual([
+      ['wait', 0.4 / 24],
+      ['wait', 415],
+      ['wait', 415],
+    ]);
+    expect(retired).toEqual(['c/ending/r', 'c/dormant/r']);
+  });
+
+  it('that was to be left alone and has just changed is looked at again', async () => {
+    const options = { retireUnreadAfterMs: 2 * HOUR, idleMs: { 'c/ending/r': 5 * HOUR }, moved: true };
+    expect(await fileOf('c/ending/r', options)).toMatchObject({ as: 'wait', score: NOW + 1000 });
+  });
+
+  it('and has been read, or of which nobody can tell, is ready', async () => {
+    const retires = { retireUnreadAfterMs: 2 * HOUR };
+    const read = { ...retires, idleMs: { 'c/ending/r': HOUR } };
+    expect(await fileOf('c/ending/r', read)).toMatchObject({ as: 'ready' });
+    expect(await fileOf('c/ending/r', retires)).toMatchObject({ as: 'ready' });
   });
 
   it('is filed once, with the next step', async () => {
@@ -180,9 +243,10 @@ describe('a step', () => {
     ['when the next is due at once', { nextDueAt: NOW }, 1],
     [
       'when the next is due before the gate opens',
-      { waiting: 1, closedUntil: NOW + 400, nextDueAt: NOW + 9 },
-      9,
+      { waiting: 1, closedUntil: NOW + 400, nextDueAt: NOW + 90 },
+      90,
     ],
+    ['when the next is due before the tick for which others wait', { waiting: 1, nextDueAt: NOW + 9 }, 40],
     ['when the next is due late', { nextDueAt: NOW + 90_000 }, 500],
     ['when the clock went back', { nextDueAt: NOW - 90_000 }, 1],
   ])('%s, is followed by another', async (_what, answer, sleepMs) => {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { RedisClock } from '../../src/refresh/clock-back.ts';
 import type { FleetPort } from '../../src/refresh/fleet-port.ts';
 import type { ConfigurationPort } from '../../src/refresh/in-effect.ts';
 import { Member, type MemberEvents } from '../../src/refresh/member.ts';
@@ -6,14 +7,22 @@ import type { CataloguePort } from '../../src/refresh/ports.ts';
 import type { Reconciler } from '../../src/refresh/reconcile.ts';
 
 const NOW = 1_800_000_000_000;
+const HOST = 'idp.example';
 
 /** One member of a fleet whose Redis a test may change; `done` is what it did there, in order. */
 function scene({ schedules = true, epoch = '' } = {}) {
   const done: string[] = [];
   const redis = {
     epoch,
+    /** By how much Redis time differs from what it was at the start, ms; no time passes here. */
+    steppedMs: 0,
     runId: 'run-1',
     others: [] as string[],
+    /** What each of the others says of its limits. */
+    othersLimits: [] as (Record<string, number> | undefined)[],
+    /** The limit of this process, and what it says of it. */
+    perHost: { count: 50, windowMs: 1000 },
+    limits: undefined as Readonly<Record<string, number>> | undefined,
     /** What this process last said. */
     says: '',
     /** What others have written where they keep more than that. */
@@ -37,16 +46,18 @@ function scene({ schedules = true, epoch = '' } = {}) {
   const fleet: FleetPort = {
     now: async () => NOW,
     confirmations: async () => redis.confirmed,
-    heartbeat: async ({ id, configHash, writtenHash }) => {
+    heartbeat: async ({ id, configHash, writtenHash, limits }) => {
+      redis.limits = limits;
       if (redis.says !== configHash) done.push(...(redis.says === '' ? [] : [`says ${configHash}`]));
       redis.says = configHash;
       if (redis.fails === 'heartbeat') await say('heartbeat');
       const others = redis.others.map((hash, i) => ({
         ...{ id: `other-${i}`, role: 'all', configHash: hash },
         writtenHash: redis.othersWritten,
+        limits: redis.othersLimits[i],
       }));
       const self = { id, role: 'all', configHash, writtenHash };
-      return { now: NOW, epoch: redis.epoch, processes: [self, ...others] };
+      return { now: NOW + redis.steppedMs, epoch: redis.epoch, processes: [self, ...others] };
     },
     leave: () => say('leave'),
     beginEpoch: async (id, graceMs) => {
@@ -59,12 +70,16 @@ function scene({ schedules = true, epoch = '' } = {}) {
       return new Map(Object.entries(redis.overrides).map(([scope, op]) => [scope, { op }]));
     },
     pauses: async () => redis.pauses,
-    publishLimits: () => say('limits'),
+    publishLimits: (agreed) => say(agreed ? 'limits' : 'slower limits'),
     dropOtherLimits: async () => {},
     serverRunId: async () => redis.runId,
   };
-  const reconciler: Pick<Reconciler, 'restore' | 'enlist' | 'removeAbsent' | 'prune'> = {
+  const reconciler: Pick<Reconciler, 'restore' | 'renew' | 'enlist' | 'removeAbsent' | 'prune'> = {
     prune: () => {},
+    renew: async () => {
+      await say('renew');
+      return 7;
+    },
     restore: async (what) => {
       await say(`restore ${what}`);
       return 3;
@@ -87,11 +102,15 @@ function scene({ schedules = true, epoch = '' } = {}) {
       if (kept.size > 0) done.push(`keeps ${[...kept.keys()]}`);
     },
     configured: () => void done.push('configured'),
+    clockWentBack: ({ lostMs, renewed }) => void done.push(`lost ${lostMs} ms, renewed ${renewed}`),
   };
   const { configured } = redis;
   let version = 0;
   const catalogueOf = (name: string, overrides: ReadonlyMap<string, unknown>): CataloguePort =>
-    ({ hash: [name, ...overrides.keys()].join('+') }) as CataloguePort;
+    ({
+      hash: [name, ...overrides.keys()].join('+'),
+      hosts: () => new Map([[HOST, { perHost: redis.perHost }]]),
+    }) as unknown as CataloguePort;
   const configuration: ConfigurationPort = {
     get version() {
       return version;
@@ -128,6 +147,7 @@ function scene({ schedules = true, epoch = '' } = {}) {
     reconciler: reconciler as unknown as Reconciler,
     configuration,
     newEpochId: () => `epoch-${++ids}`,
+    clock: new RedisClock(() => 0),
     events,
   });
   const beats = async (count: number): Promise<string[]> => {
@@ -247,6 +267,34 @@ describe('after a gap', () => {
     redis.fails = 'restore';
     await expect(member.beat()).rejects.toThrow('no answer');
     expect(await beats(1)).toEqual(['restore everything', 'restored 3']);
+  });
+});
+
+describe('processes with different limits', () => {
+  it('ask a host as often as the lowest of them says, while that one lives', async () => {
+    const { member, redis, beats } = scene();
+    await beats(1);
+    expect(redis.limits).toEqual({ [HOST]: 50 });
+    expect(member.perHost(HOST)).toEqual({ count: 50, windowMs: 1000 });
+    redis.others = ['other', 'older', 'newer'];
+    redis.othersLimits = [{ [HOST]: 7.5 }, undefined, { [HOST]: 'slow' as unknown as number }];
+    await beats(1);
+    expect(member.perHost(HOST)).toEqual({ count: 7.5, windowMs: 1000 });
+    redis.othersLimits = [{ [HOST]: 80, 'another.example': 1 }];
+    await beats(1);
+    expect(member.perHost(HOST)).toEqual({ count: 50, windowMs: 1000 });
+    expect(member.perHost('another.example')).toBeUndefined();
+  });
+
+  it('publish what a tenant may be asked, but nothing faster than what is there until all of them agree', async () => {
+    const { redis, beats } = scene();
+    redis.others = ['other'];
+    expect(await beats(1)).toContain('slower limits');
+    expect(await beats(3)).toEqual([]);
+    redis.others = ['hash'];
+    expect(await beats(1)).toContain('limits');
+    redis.others = [];
+    expect((await beats(8)).filter((what) => what === 'limits')).toEqual([]);
   });
 });
 
@@ -397,5 +445,46 @@ describe('targets that are kept until their removal is confirmed', () => {
     redis.others = ['hash'];
     await beats(5);
     expect(redis.configured.settled).toBe(1);
+  });
+});
+
+describe('a process whose Redis has another clock', () => {
+  it('wants every token anew when time has gone back, once', async () => {
+    const { redis, beats } = scene();
+    await beats(1);
+    redis.steppedMs = -3_600_000;
+
+    expect(await beats(1)).toEqual(['renew', 'lost 3600000 ms, renewed 7']);
+    expect(await beats(1)).toEqual([]);
+  });
+
+  it('does it again until it has been done', async () => {
+    const { member, redis, beats } = scene();
+    await beats(1);
+    redis.steppedMs = -3_600_000;
+    redis.fails = 'renew';
+
+    await expect(member.beat()).rejects.toThrow('no answer to renew');
+
+    expect(await beats(1)).toEqual(['renew', 'lost 3600000 ms, renewed 7']);
+  });
+
+  it.each([
+    ['goes back by seconds, as a clock that is set right does', -4000],
+    ['goes forward by an hour: what has ended comes due by itself', 3_600_000],
+  ])('leaves the plans alone when time %s', async (_what, steppedMs) => {
+    const { redis, beats } = scene();
+    await beats(1);
+    redis.steppedMs = steppedMs;
+
+    expect(await beats(1)).toEqual([]);
+  });
+
+  it('leaves it to the processes that dispatch', async () => {
+    const { redis, beats } = scene({ schedules: false });
+    await beats(1);
+    redis.steppedMs = -3_600_000;
+
+    expect(await beats(1)).toEqual(['lost 3600000 ms, renewed 0']);
   });
 });

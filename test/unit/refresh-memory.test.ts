@@ -15,6 +15,7 @@ const token = (generation: number, lifeMs = 3_600_000): Token => ({
   expiresAt: NOW + lifeMs,
   generation,
   digest: 'dddddddd',
+  refreshInMs: 0,
   tenantId: '',
 });
 

@@ -13,8 +13,11 @@ type Hosts = Record<string, readonly string[]>;
 const many = (client: string, count: number, from = 0): string[] =>
   Array.from({ length: count }, (_, i) => `${client}/tenant-${from + i}/graph`);
 
+/** A state, and whether its client retires what is unread. */
+type Known = Partial<TargetState> & { readonly retires?: boolean };
+
 /** A Redis that manages `managed`, and a configuration that names `configured`: host -> targets. */
-function scene(configured: Hosts, managed: Hosts, known: Record<string, Partial<TargetState>> = {}) {
+function scene(configured: Hosts, managed: Hosts, known: Record<string, Known> = {}) {
   const done: string[] = [];
   const index = new Map(
     Object.entries(managed).map(([host, ids]) => [host, new Map(ids.map((id) => [id, NOW + 1]))]),
@@ -28,7 +31,13 @@ function scene(configured: Hosts, managed: Hosts, known: Record<string, Partial<
   const perHost = { count: 50, windowMs: 1000 };
   const catalogue: Pick<CataloguePort, 'get' | 'ids' | 'hosts' | 'size'> = {
     hosts: () => new Map(Object.keys(configured).map((host) => [host, { perHost }])),
-    get: (id) => (hostOf.has(id) ? ({ id, host: hostOf.get(id), ...policy } as Target) : undefined),
+    get: (id) =>
+      hostOf.has(id)
+        ? ({
+            ...{ id, host: hostOf.get(id), ...policy },
+            retireUnreadAfterMs: known[id]?.retires === true ? HOUR : undefined,
+          } as Target)
+        : undefined,
     ids: () => hostOf.keys(),
     size: hostOf.size,
   };
@@ -139,7 +148,7 @@ describe('targets that the configuration no longer names', () => {
     const times = { issuedAt: NOW, expiresAt: NOW + HOUR };
     memory.rememberToken('c/tenant-9/graph', {
       ...{ accessToken, tokenType: 'Bearer', ...times, generation: 1 },
-      ...{ digest: '', tenantId: '' },
+      ...{ digest: '', tenantId: '', refreshInMs: 0 },
     });
     await reconciler.removeAbsent(AGREED);
     expect(memory.live(NOW, 1).size).toBe(0);
@@ -176,14 +185,29 @@ describe('targets that are enlisted', () => {
     expiresAt: NOW + (HOUR * 5) / 6,
     fingerprint: 'AbCdEf01',
   };
+  const dormant = { ...live, expiresAt: NOW - HOUR, dormantSince: NOW - HOUR, retires: true };
   const refused = { ...live, failure: { kind: 'credential', code: 'x' } } as const;
 
-  test.each<
-    [what: string, managed: boolean, state: Partial<TargetState>, retryParked: boolean, done: string[]]
-  >([
+  test.each<[what: string, managed: boolean, state: Known, retryParked: boolean, done: string[]]>([
     ['for the first time are due now', false, {}, true, [`enlist ${id} in 0m`]],
-    ['with a live token are due in its window', false, live, true, [`enlist ${id} in 20m`]],
+    ['with a live token are due in its window', false, live, true, [`enlist ${id} in 22m`]],
     ['already are left alone', true, live, true, []],
+    ['already and are dormant stay so, through a start too', true, dormant, true, []],
+    ['and are dormant stay so when their index was lost', false, dormant, true, [`enlist ${id} in 597600m`]],
+    [
+      'already and are dormant where this is no longer configured are wanted',
+      true,
+      { ...dormant, retires: false },
+      true,
+      [`want ${id}: its client no longer retires what is unread`, `due ${id}`],
+    ],
+    [
+      'already and are dormant are wanted with another request',
+      true,
+      { ...dormant, fingerprint: 'other' },
+      false,
+      [`want ${id}: its configuration has changed`, `due ${id}`],
+    ],
     [
       'already, after a refusal, are tried again after a start',
       true,
@@ -263,10 +287,12 @@ it('beside refreshes that run makes what is new due at twice the pace of its hos
   expect(done).toContain('enlist b/tenant-0/graph in 0m');
 });
 
-it('at a start makes all that is new due at once', async () => {
-  const { reconciler, done } = scene({ a: many('a', 12_001) }, {});
+it('at a start as well, so that a large client and a small one begin side by side', async () => {
+  const { reconciler, done } = scene({ a: [...many('a', 12_001), ...many('b', 1)] }, {});
   await reconciler.enlist({ retryParked: true });
-  expect(done).toContain('enlist a/tenant-12000/graph in 0m');
+  expect(done).toContain('enlist a/tenant-0/graph in 0m');
+  expect(done).toContain('enlist a/tenant-12000/graph in 2m');
+  expect(done).toContain('enlist b/tenant-0/graph in 0m');
 });
 
 it('leaves half of the time to the refreshes that run, and takes all of it at a start', async () => {

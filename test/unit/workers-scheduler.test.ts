@@ -14,6 +14,7 @@ function scene(...first: string[]) {
     member: {
       epoch: 'epoch',
       catalogue: { hosts: () => new Map(hosts.map((host) => [host, { perHost }])) },
+      perHost: (host: string) => (hosts.includes(host) ? perHost : undefined),
       pausedUntil: () => undefined,
       onChange: (listener: () => void) => {
         changed = listener;

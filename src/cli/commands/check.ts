@@ -1,9 +1,10 @@
+import { READS_UNKNOWN, retiresUnread } from '../../compose/reads-watch.ts';
 import { Catalogue } from '../../config/catalogue.ts';
 import type { Config } from '../../config/config.ts';
 import { configJsonSchema } from '../../config/schema.ts';
-import { hostOf } from '../../config/wire.ts';
-import { formatDuration } from '../../core/duration.ts';
 import { ERROR_EXIT_CODES, EvertokenError } from '../../core/errors.ts';
+import type { ClientPlan, HostPlan, Life } from '../../core/feasibility.ts';
+import { feasibilityProblems } from '../../core/feasibility-words.ts';
 import { displayAddress } from '../../store/connection.ts';
 import {
   CREDENTIAL_COLUMNS,
@@ -12,19 +13,12 @@ import {
   credentialProblems,
   credentialWarnings,
 } from '../credential-check.ts';
-import {
-  type ClientDemand,
-  demandOf,
-  demandOfHosts,
-  type HostDemand,
-  problemsOf,
-  rateText,
-} from '../feasibility.ts';
+import { renderClientPlans, renderHostPlan } from '../feasibility.ts';
 import type { CommonFlags } from '../flags.ts';
 import { isColourful, print, printJson } from '../output.ts';
-import { checkedServer } from '../session.ts';
+import { checkedServer, type Session, withSession } from '../session.ts';
 import { loadSettings } from '../settings.ts';
-import { type Column, paint, renderTable } from '../table.ts';
+import { paint, renderTable } from '../table.ts';
 
 interface CheckFlags extends CommonFlags {
   readonly schema?: boolean;
@@ -36,8 +30,8 @@ interface Checked {
   readonly namespace: string;
   readonly redis: RedisChecked;
   readonly credentials: readonly CredentialChecked[];
-  readonly clients: readonly ClientDemand[];
-  readonly hosts: readonly HostDemand[];
+  readonly clients: readonly (ClientPlan & { readonly host: string })[];
+  readonly hosts: readonly Omit<HostPlan, 'clients'>[];
   readonly problems: readonly string[];
   readonly warnings: readonly string[];
 }
@@ -54,9 +48,9 @@ export async function runCheck(flags: CheckFlags): Promise<number> {
     printJson(configJsonSchema());
     return 0;
   }
-  const checked = await check(loadSettings(flags, { checkCredentials: 'each' }));
+  const { checked, plans } = await check(loadSettings(flags, { checkCredentials: 'each' }));
   if (flags.json === true) printJson(checked);
-  else print(render(checked, isColourful(process.stdout)));
+  else print(render(checked, plans, isColourful(process.stdout)));
   const isUnusable = checked.credentials.some(({ problem }) => problem !== undefined);
   return Math.max(
     checked.redis.error?.exitCode ?? 0,
@@ -65,42 +59,58 @@ export async function runCheck(flags: CheckFlags): Promise<number> {
   );
 }
 
-async function check(config: Config): Promise<Checked> {
-  const clients = config.clients.map((client) => demandOf(client, hostOf(client.endpoint)));
-  const hosts = demandOfHosts(clients, new Catalogue(config.clients).hosts());
+async function check(config: Config): Promise<{ checked: Checked; plans: readonly HostPlan[] }> {
   const credentials = await checkCredentials(config, process.env);
-  const { redis, warnings } = await checkRedis(config);
-  return {
-    ...{ file: config.file, namespace: config.namespace, redis, credentials, clients, hosts },
-    problems: [...credentialProblems(credentials), ...problemsOf(clients, hosts)],
-    warnings: [
-      ...warnings,
-      ...credentialWarnings(credentials, Date.now()),
-      ...clients.filter(isShortLived).map(explainShortLife),
-    ],
+  const { redis, warnings, catalogue, lives } = await askRedis(config);
+  const plans = catalogue.replan(lives);
+  const checked: Checked = {
+    ...{ file: config.file, namespace: config.namespace, redis, credentials },
+    clients: plans.flatMap(({ host, clients }) => clients.map((client) => ({ ...client, host }))),
+    hosts: plans.map(({ clients: _, ...host }) => host),
+    problems: [...credentialProblems(credentials), ...plans.flatMap(feasibilityProblems)],
+    warnings: [...warnings, ...credentialWarnings(credentials, Date.now())],
   };
+  return { checked, plans };
 }
 
-async function checkRedis(config: Config): Promise<{ redis: RedisChecked; warnings: string[] }> {
+interface RedisAnswers {
+  readonly redis: RedisChecked;
+  readonly warnings: readonly string[];
+  readonly catalogue: Catalogue;
+  /** Of the clients whose tokens were seen. */
+  readonly lives: ReadonlyMap<string, Life>;
+}
+
+/** Whether Redis is well, and what the fleet knows there that matters for the limits. */
+async function askRedis(config: Config): Promise<RedisAnswers> {
   const address = displayAddress(config.redis);
   try {
     const { warnings } = await checkedServer(config);
-    return { redis: { address }, warnings: warnings.map(({ message }) => message) };
+    return await withSession(config, async (session) => ({
+      redis: { address },
+      warnings: [...warnings.map(({ message }) => message), ...(await readsWarnings(session))],
+      catalogue: await session.catalogue(),
+      lives: await session.lifetimes.read(),
+    }));
   } catch (error) {
     if (!(error instanceof EvertokenError)) throw error;
     const { code, message } = error;
-    return { redis: { address, error: { code, message, exitCode: ERROR_EXIT_CODES[code] } }, warnings: [] };
+    return {
+      redis: { address, error: { code, message, exitCode: ERROR_EXIT_CODES[code] } },
+      ...{ warnings: [], catalogue: new Catalogue(config.clients), lives: new Map() },
+    };
   }
 }
 
-const isShortLived = ({ survivesMs, outageTargetMs }: ClientDemand): boolean => survivesMs < outageTargetMs;
-
-function explainShortLife({ client, expectLifetimeMs, survivesMs, outageTargetMs }: ClientDemand): string {
-  return `client ${client}: tokens that live ${formatDuration(expectLifetimeMs)} outlive an outage of ${formatDuration(survivesMs)}, not of ${formatDuration(outageTargetMs)} (refresh.outageTarget)`;
+async function readsWarnings({ config, states }: Session): Promise<string[]> {
+  if (!retiresUnread(config.clients)) return [];
+  const why = await states.whyReadsAreUnknown();
+  return why === undefined ? [] : [`${READS_UNKNOWN} (${why})`];
 }
 
 function render(
-  { file, namespace, redis, credentials, clients, hosts, problems, warnings }: Checked,
+  { file, namespace, redis, credentials, problems, warnings }: Checked,
+  plans: readonly HostPlan[],
   colour: boolean,
 ): string {
   return [
@@ -111,38 +121,11 @@ function render(
     '',
     renderTable(CREDENTIAL_COLUMNS, credentials, { colour }),
     '',
-    renderTable(CLIENT_COLUMNS, clients, { colour }),
+    renderClientPlans(plans, colour),
     '',
-    renderTable(HOST_COLUMNS, hosts, { colour }),
-    '',
+    ...plans.flatMap((plan) => [renderHostPlan(plan), '']),
     ...warnings.map((warning) => paint(`Warning: ${warning}`, 'yellow', colour)),
     ...problems.map((problem) => paint(`Problem: ${problem}`, 'red', colour)),
     ...(problems.length === 0 ? ['The limits suffice for what is configured.'] : []),
   ].join('\n');
 }
-
-const CLIENT_COLUMNS: readonly Column<ClientDemand>[] = [
-  { title: 'CLIENT', cell: ({ client }) => client },
-  { title: 'HOST', cell: ({ host }) => host },
-  { title: 'TENANTS', align: 'right', cell: ({ tenants }) => `${tenants}` },
-  { title: 'RESOURCES', align: 'right', cell: ({ resources }) => `${resources}` },
-  { title: 'TARGETS', align: 'right', cell: ({ targets }) => `${targets}` },
-  { title: 'LIFETIME', align: 'right', cell: ({ expectLifetimeMs }) => formatDuration(expectLifetimeMs) },
-  {
-    title: 'REFRESHED AFTER',
-    cell: ({ window, expectLifetimeMs }) =>
-      [window.earliest, window.latest].map((share) => formatDuration(share * expectLifetimeMs)).join(' to '),
-  },
-];
-
-const HOST_COLUMNS: readonly Column<HostDemand>[] = [
-  { title: 'HOST', cell: ({ host }) => host },
-  { title: 'TARGETS', align: 'right', cell: ({ targets }) => `${targets}` },
-  { title: 'REQUESTS', align: 'right', cell: ({ requestsPerSecond }) => rateText(requestsPerSecond) },
-  { title: 'LIMIT', align: 'right', cell: ({ limitPerSecond }) => rateText(limitPerSecond) },
-  {
-    title: 'FITS',
-    cell: (host) => (host.fits ? 'yes' : 'no'),
-    style: (host) => (host.fits ? 'green' : 'red'),
-  },
-];

@@ -1,6 +1,8 @@
 import type { Catalogue } from '../../config/catalogue.ts';
 import { credentialHold } from '../../core/credential-choice.ts';
+import { perSecond } from '../../core/duration.ts';
 import { type Explanation, explain } from '../../core/explain.ts';
+import { lowestLimit } from '../../core/lowest-limit.ts';
 import { clientOf, type TargetId } from '../../core/target.ts';
 import type { Pause } from '../../store/fleet.ts';
 import type { CommonFlags } from '../flags.ts';
@@ -37,17 +39,23 @@ export async function explainTarget(
   const { states, gates, marks, fleet } = session;
   const policy = catalogue.get(id);
   const managed = await standingOf(session, id);
-  const [[state], tokenThere, hostGate, tenantGate, [ofClient = []], now] = await Promise.all([
-    states.read([id]),
-    states.hasTokenKey(id),
-    gates.read({ host: managed?.host ?? policy?.host ?? '' }),
-    gates.read({ tenantScope: id.slice(0, id.lastIndexOf('/')) }),
-    marks.read([clientOf(id)]),
-    fleet.now(),
-  ]);
+  const [[state], tokenThere, [idleMs], hostGate, tenantGate, [ofClient = []], now, processes] =
+    await Promise.all([
+      states.read([id]),
+      states.hasTokenKey(id),
+      states.idleMs([id]),
+      gates.read({ host: managed?.host ?? policy?.host ?? '' }),
+      gates.read({ tenantScope: id.slice(0, id.lastIndexOf('/')) }),
+      marks.read([clientOf(id)]),
+      fleet.now(),
+      liveProcesses(session),
+    ]);
   if (state === undefined) throw new Error('expected a state for every target that is read');
+  const perHost = policy && lowestLimit(policy.host, catalogue.hosts().get(policy.host)?.perHost, processes);
   return explain({
-    ...{ id, state, policy, tokenThere, hostGate, tenantGate, now },
+    ...{ id, state, policy, tokenThere, idleMs, hostGate, tenantGate, now },
+    limits: policy &&
+      perHost && { perHost: perSecond(perHost), perTenant: perSecond(policy.client.limits.perTenant) },
     standing: managed?.standing,
     pausedUntil: pausedUntil(pauses, id),
     hold: credentialHold(ofClient, now),

@@ -71,7 +71,9 @@ function isAccepted(
 ): boolean {
   if ((pausedUntil(pauses, id) ?? 0) > now) return false;
   const policy = catalogue.get(id);
-  return policy === undefined || decide(state, policy, now).act === 'refresh';
+  if (policy === undefined) return true;
+  const decision = decide(state, policy, now);
+  return decision.act === 'refresh' || decision.reason === 'dormant';
 }
 
 /** A forced order has left its mark on those that it was accepted for: wanted, or already fulfilled. */

@@ -37,7 +37,7 @@ export function renderTargets(targets: readonly ManagedTarget[], now: number, co
       style: ({ condition }) => CONDITION_STYLES[condition],
     },
     { title: 'EXPIRES', align: 'right', cell: ({ state }) => distance(state.expiresAt, now) },
-    { title: 'NEXT', align: 'right', cell: ({ standing }) => nextAction(standing, now) },
+    { title: 'NEXT', align: 'right', cell: (target) => nextAction(target, now) },
     {
       title: 'FAILURES',
       align: 'right',
@@ -50,7 +50,8 @@ export function renderTargets(targets: readonly ManagedTarget[], now: number, co
 
 const distance = (at: number, now: number): string => (at === 0 ? '' : formatDistance(at, now));
 
-function nextAction({ ready, dueAt }: ManagedTarget['standing'], now: number): string {
+function nextAction({ condition, standing: { ready, dueAt } }: ManagedTarget, now: number): string {
+  if (condition === 'dormant') return 'when asked for';
   return ready || dueAt <= now ? 'now' : formatDistance(dueAt, now);
 }
 

@@ -35,5 +35,6 @@ log[#log + 1] = string.format('%x', now)
 -- Above every generation ever given, and above what is wanted, so that this attempt fulfils it.
 local generation = math.max(now, (tonumber(state.a) or 0) + 1, (tonumber(state.g) or 0) + 1, (tonumber(state.w) or 0))
 redis.call('HSET', KEYS[1], 'v', ARGV[1], 'a', generation, 'l', now + tonumber(ARGV[2]), 'L', table.concat(log, ','))
-redis.call('PEXPIRE', KEYS[1], math.max(0, (tonumber(state.e) or 0) - now) + tonumber(ARGV[5]))
+-- The state of a dormant target outlives its token by far.
+if not state.z then redis.call('PEXPIRE', KEYS[1], math.max(0, (tonumber(state.e) or 0) - now) + tonumber(ARGV[5])) end
 return {'begun', now, generation, unpack(fields)}

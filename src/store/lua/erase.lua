@@ -16,6 +16,8 @@ local deleted = redis.call('DEL', KEYS[2])
 redis.call('HSET', KEYS[1], 'g', floor, 'a', floor)
 if (tonumber(state[3]) or 0) > tonumber(ARGV[3]) then return {'erased', now, deleted, floor} end
 redis.call('HSET', KEYS[1], 'v', ARGV[3])
-redis.call('HDEL', KEYS[1], 'i', 'e', 'h', 'd', 't', 'w', 'b', 'c', 'n', 'f', 'r', 'x', 's', 'l')
+redis.call('HDEL', KEYS[1], 'i', 'e', 'p', 'u', 'h', 'd', 't', 'w', 'b', 'c', 'n', 'f', 'r', 'x', 's', 'l')
+-- What is dormant stays so: there is no token that anybody would miss.
+if ARGV[1] == '1' then redis.call('HDEL', KEYS[1], 'z') end
 if ARGV[1] == '1' or redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then redis.call('PEXPIRE', KEYS[1], ARGV[2]) end
 return {'erased', now, deleted, floor}

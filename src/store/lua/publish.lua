@@ -13,21 +13,46 @@
 --      9  layout version of this daemon
 --      10 what tells the token from another
 --      11 the tenant that the token names; empty where that is not kept
+--      12 when the server would have it refreshed, ms after ARGV 2; 0: it did not say
+--      13 '1' where unread targets retire: the new value takes over for how long nobody has read the old one
 -- Result  {'published', now}
 --         {'stale', now, generation}  a newer generation is published, or a newer daemon wrote this state: this
 --                                     one changes nothing
 --         {'dead', now}               the token has ended already: setting it would delete the live one
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', KEYS[1], 'g', 'a', 's', 'w', 'v')
+local state = redis.call('HMGET', KEYS[1], 'g', 'a', 's', 'w', 'v', 'u', 'i')
 local generation = tonumber(ARGV[1])
 if (tonumber(state[5]) or 0) > tonumber(ARGV[9]) then return {'stale', now, (tonumber(state[1]) or 0)} end
 if generation <= (tonumber(state[1]) or 0) then return {'stale', now, tonumber(state[1])} end
 if tonumber(ARGV[3]) <= now then return {'dead', now} end
 
+-- A write makes a key look as if it had just been read. What was known of reads is kept in the state and given to the
+-- new value, so that any read of it shows, also one that follows at once. Whoever ordered it counts as a reader.
+local readAt = now
+if ARGV[13] == '1' and not state[4] then
+  local idle = redis.pcall('OBJECT', 'IDLETIME', KEYS[2])
+  local known = tonumber(state[6]) or tonumber(state[7]) or now
+  if type(idle) == 'number' then readAt = math.min(now, math.max(known, now - 1000 * idle)) end
+end
 redis.call('SET', KEYS[2], ARGV[4], 'PXAT', ARGV[3])
+local idleSeconds = math.floor((now - readAt) / 1000)
+if idleSeconds > 0 then
+  -- Not for replicas and files, which do not hear of reads: there the write counts as one. So it does where this user
+  -- may not dump or restore.
+  redis.set_repl(redis.REPL_NONE)
+  local value = redis.pcall('DUMP', KEYS[2])
+  if type(value) == 'string' then
+    redis.pcall('RESTORE', KEYS[2], ARGV[3], value, 'REPLACE', 'ABSTTL', 'IDLETIME', idleSeconds)
+  end
+  redis.set_repl(redis.REPL_ALL)
+end
 redis.call('HSET', KEYS[1], 'v', ARGV[9], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5], 'd', ARGV[10])
 if ARGV[11] ~= '' then redis.call('HSET', KEYS[1], 't', ARGV[11]) end
+local gone = {'z'}
+if ARGV[12] ~= '0' then redis.call('HSET', KEYS[1], 'p', ARGV[12]) else gone[#gone + 1] = 'p' end
+if ARGV[13] == '1' then redis.call('HSET', KEYS[1], 'u', readAt) else gone[#gone + 1] = 'u' end
+redis.call('HDEL', KEYS[1], unpack(gone))
 if generation >= (tonumber(state[3]) or 0) then
   redis.call('HSET', KEYS[1], 's', ARGV[1])
   redis.call('HDEL', KEYS[1], 'n', 'f', 'r', 'x')

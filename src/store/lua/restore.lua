@@ -17,10 +17,11 @@
 --      11 layout version of this daemon; a state that a newer one wrote is left alone
 --      12 what tells the token from another
 --      13 the tenant that the token names; empty where that is not kept
+--      14 when the server would have it refreshed, ms after ARGV 2; 0: it did not say
 -- Result  {'restored' or 'kept', now}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', KEYS[1], 'g', 'a', 'L', 'e', 's', 'w', 'v')
+local state = redis.call('HMGET', KEYS[1], 'g', 'a', 'L', 'e', 's', 'w', 'v', 'z')
 if (tonumber(state[7]) or 0) > tonumber(ARGV[11]) then return {'kept', now} end
 local generation = tonumber(ARGV[1])
 local windowStart = now - tonumber(ARGV[8])
@@ -42,6 +43,9 @@ if ARGV[4] ~= '' and generation > (tonumber(state[1]) or 0) and tonumber(ARGV[3]
   redis.call('SET', KEYS[2], ARGV[4], 'PXAT', ARGV[3])
   redis.call('HSET', KEYS[1], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5], 'd', ARGV[12])
   if ARGV[13] ~= '' then redis.call('HSET', KEYS[1], 't', ARGV[13]) end
+  if ARGV[14] ~= '0' then redis.call('HSET', KEYS[1], 'p', ARGV[14]) else redis.call('HDEL', KEYS[1], 'p') end
+  -- It counts as read, as any write does.
+  redis.call('HDEL', KEYS[1], 'u', 'z')
   if generation >= (tonumber(state[5]) or 0) then
     redis.call('HSET', KEYS[1], 's', ARGV[1])
     redis.call('HDEL', KEYS[1], 'n', 'f', 'r', 'x')
@@ -52,5 +56,8 @@ if ARGV[4] ~= '' and generation > (tonumber(state[1]) or 0) and tonumber(ARGV[3]
   expiresAt = tonumber(ARGV[3])
   outcome = 'restored'
 end
-redis.call('PEXPIRE', KEYS[1], math.max(0, expiresAt - now) + tonumber(ARGV[7]))
+-- The state of a dormant target outlives its token by far.
+if outcome == 'restored' or not state[8] then
+  redis.call('PEXPIRE', KEYS[1], math.max(0, expiresAt - now) + tonumber(ARGV[7]))
+end
 return {outcome, now}

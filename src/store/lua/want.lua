@@ -1,4 +1,5 @@
 -- Raises the wanted generation: refresh although the plan says later. Doing it twice with one order is doing it once.
+-- Requests in the log that are dated later than now are of a clock that has gone back since: they count from now on.
 --
 -- KEYS 1  state of the target
 -- ARGV 1  the order's generation (Redis time at which it was given, plus one); 0: now
@@ -10,9 +11,16 @@
 -- Result  {'wanted', now, generation} or {'superseded', now, published generation} or {'newer', now, version}
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local state = redis.call('HMGET', KEYS[1], 'v', 'g', 'a', 'w')
+local state = redis.call('HMGET', KEYS[1], 'v', 'g', 'a', 'w', 'L')
 if (tonumber(state[1]) or 0) > tonumber(ARGV[4]) then return {'newer', now, tonumber(state[1])} end
 if ARGV[3] ~= '' and ARGV[3] ~= (state[2] or '0') then return {'superseded', now, (tonumber(state[2]) or 0)} end
+
+local log, redated = {}, false
+for at in string.gmatch(state[5] or '', '%x+') do
+  redated = redated or tonumber(at, 16) > now
+  log[#log + 1] = tonumber(at, 16) > now and string.format('%x', now) or at
+end
+if redated then redis.call('HSET', KEYS[1], 'L', table.concat(log, ',')) end
 
 local order = tonumber(ARGV[1])
 if order == 0 then order = now + 1 end
