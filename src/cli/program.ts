@@ -40,7 +40,7 @@ function buildProgram(finish: Finish): Command {
     .version(readVersion(), '--version', 'print the version')
     .option(...CONFIG_OPTION)
     .option(...JSON_OPTION)
-    // `demo` and `mock-idp` have options of their own with these names.
+    // `demo`, `mock-idp` and `simulate` have options of their own with these names.
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput({ outputError: () => {} })
@@ -59,6 +59,7 @@ function addDaemonCommands(program: Command, finish: Finish): void {
         .choices(['all', 'scheduler', 'worker'])
         .default('all'),
     )
+    .option('--strict', 'refuse to start where an outage target is not held; else the best window is used')
     .action(async (_flags: object, command: Command) => {
       // The daemon goes on when nobody reads its log.
       const { runStart } = await import('./commands/start.ts');
@@ -184,6 +185,13 @@ function addDelegatedCommands(program: Command, finish: Finish): void {
     'run an authorization server for tests and demonstrations',
     async () => (await import('../mock-idp/main.ts')).mockIdpCommand(),
   );
+  delegate(
+    program,
+    finish,
+    'simulate',
+    'try targets, limits and outages on a virtual clock: what a day brings, in seconds',
+    async () => (await import('../simulate/command.ts')).simulateCommand(),
+  );
 }
 
 /** Leaves everything after the command's name to a command that is loaded only now, its `--help` included. */
@@ -205,7 +213,8 @@ function delegate(
     .action(async (args: string[]) => {
       const command = (await load()).name(`evertoken ${name}`).copyInheritedSettings(program);
       process.exitCode = undefined;
-      await command.parseAsync(args, { from: 'user' });
+      const isJson = program.opts<{ json?: boolean }>().json === true;
+      await command.parseAsync(isJson ? ['--json', ...args] : args, { from: 'user' });
       finish(Number(process.exitCode ?? 0));
     });
 }

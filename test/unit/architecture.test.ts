@@ -20,9 +20,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   config: ['core', 'src/credentials/source.ts'],
   refresh: ['core'],
   demo: ['core', 'mock-idp'],
+  // What a server can take is counted in one way.
+  simulate: ['core', 'src/mock-idp/rate-limit.ts'],
   compose: BELOW_COMPOSE,
   workers: ['core', 'refresh', 'queue', 'compose'],
-  cli: [...BELOW_COMPOSE, 'demo', 'compose', 'workers'],
+  cli: [...BELOW_COMPOSE, 'demo', 'simulate', 'compose', 'workers'],
 };
 
 /** Pure: they get what they need from outside by value or by interface. */

@@ -1,0 +1,41 @@
+import { type ClientPlan, type HostPlan, type Life, planHost } from '../core/feasibility.ts';
+import { type Scenario, targetCount } from './scenario.ts';
+import { HOST } from './targets.ts';
+
+/** What the daemons make of the outage target, by the same arithmetic as theirs. All clients are alike, and so one. */
+export function planOf(scenario: Scenario): HostPlan {
+  const tenants = scenario.clients * scenario.tenants;
+  return planHost({
+    host: HOST,
+    limitPerSecond: scenario.perHost,
+    clients: [
+      {
+        ...{ client: 'simulated', tenants, resources: targetCount(scenario) / tenants },
+        ...{ life: lifeOf(scenario), isSeen: true },
+        outageTargetMs: scenario.outageTargetMs,
+        latestShare: scenario.latestShare,
+        identical: scenario.identical,
+        perTenant: { count: Math.round(scenario.perTenant * 1000), windowMs: 1_000_000 },
+      },
+    ],
+  });
+}
+
+/** What windows are made from in place of the outage target. */
+export const plannedOutageMs = (plan: HostPlan): number => (plan.clients[0] as ClientPlan).plannedOutageMs;
+
+/** The longest outage, up to the target, that every token outlives. */
+export const heldMs = (plan: HostPlan): number => (plan.clients[0] as ClientPlan).holdsMs;
+
+/** As tokens come: of groups, those that live shorter come more often. */
+function lifeOf({ lifetimes }: Pick<Scenario, 'lifetimes'>): Life {
+  const tokensPerMs = lifetimes.reduce(
+    (sum, { targets, minMs, maxMs }) => sum + (2 * targets) / (minMs + maxMs),
+    0,
+  );
+  return {
+    shortestMs: Math.min(...lifetimes.map(({ minMs }) => minMs)),
+    meanMs: targetCount({ lifetimes }) / tokensPerMs,
+    longestMs: Math.max(...lifetimes.map(({ maxMs }) => maxMs)),
+  };
+}
