@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { measureBoundedness } from './bounded.ts';
+import { measureGates } from './gates.ts';
 import { measureIdleTick } from './idle-tick.ts';
 import { measureMemory } from './memory.ts';
 import { measureOperatorLatency } from './operator.ts';
@@ -15,6 +16,7 @@ const PARTS: Readonly<Record<string, Part>> = {
   pipeline: measurePipeline,
   memory: measureMemory,
   'idle-tick': measureIdleTick,
+  gates: measureGates,
   operator: measureOperatorLatency,
   bounded: measureBoundedness,
   reconfigure: measureReconfiguring,
