@@ -57,8 +57,8 @@ export function gateReports(
   });
   const isThrottling = failure.kind === 'throttled' || failure.retryAfterMs !== undefined;
 
-  const down = (saidByServer: boolean): GateReport[] => [
-    { scope: host, event: { ...toHost, kind: 'unreachable', tenant, code: failure.code, saidByServer } },
+  const down = (isAnswered: boolean): GateReport[] => [
+    { scope: host, event: { ...toHost, kind: 'unreachable', tenant, code: failure.code, isAnswered } },
   ];
 
   if (failure.answeredBy === 'server') {
@@ -72,9 +72,10 @@ export function gateReports(
     ];
   }
   if (isThrottling) return [{ scope: host, event: throttled(toHost, true) }];
+  if (failure.kind !== 'transient') return [];
+  if (failure.answeredBy === 'nobody') return down(false);
   // A proxy's page or an odd body of a 200 is trouble, but of a host that is there.
-  const isDown = failure.answeredBy === 'nobody' || (failure.status ?? 0) >= 500 || failure.status === 408;
-  return failure.kind === 'transient' && isDown ? down(false) : [];
+  return (failure.status ?? 0) >= 500 || failure.status === 408 ? down(true) : [];
 }
 
 const answeredOf = (tenantScope: string, event: GateEvent): GateReport => ({ scope: { tenantScope }, event });

@@ -20,6 +20,10 @@ export interface Gate {
   readonly suspectAt: number;
   /** How many have been in trouble one after the other, with no answer of another kind between. */
   readonly suspects: number;
+  /** What `claims` was then. */
+  readonly suspectClaims: number;
+  /** How many requests have been given so far; counted by whoever claims, and by nobody else. */
+  readonly claims: number;
   /** Redis time of the last change that closed or opened it. */
   readonly changedAt: number;
 }
@@ -36,6 +40,8 @@ export const OPEN_GATE: Gate = {
   suspect: '',
   suspectAt: 0,
   suspects: 0,
+  suspectClaims: 0,
+  claims: 0,
   changedAt: 0,
 };
 
@@ -57,8 +63,8 @@ export type GateEvent = Told &
         readonly kind: 'unreachable';
         readonly tenant: string;
         readonly code: string;
-        /** The authorization server itself said that it is in trouble, and so is there; it may mean one tenant alone. */
-        readonly saidByServer: boolean;
+        /** Something said that there is trouble (a 5xx), and so is there; it may mean one tenant alone. */
+        readonly isAnswered: boolean;
       }
     | {
         readonly kind: 'throttled';
@@ -74,8 +80,10 @@ type Of<Kind extends GateEvent['kind']> = Extract<GateEvent, { kind: Kind }>;
 /** What happens to two tenants within this time is the host's trouble. */
 const SUSPICION_MS = 10_000;
 const SUSPECTS = 2;
-/** A server that says so may mean the directory of a tenant; of so many in a row it means itself. */
-const SUSPECTS_OF_SERVER = 10;
+/** Two throttled tenants among more requests than this are chance: each is held by its own gate. */
+const SUSPICION_CLAIMS = 20;
+/** Who says that there is trouble may mean the directory of a tenant; so often in a row it means the host. */
+const SUSPECTS_ANSWERED = 10;
 /** What reports later than this (stopped and resumed, say) tells nothing about now. */
 const LATE_MS = 60_000;
 const PROBE_BASE_MS = 1000;
@@ -111,7 +119,7 @@ function reduceAnswered(gate: Gate, { startedAt, issued, ceiling }: Of<'answered
   if (!awaitsAnswer(gate, issued) || startedAt < Math.max(gate.changedAt, gate.closedUntil)) return gate;
   const begun = gate.probing ? slowStart(gate.pace, ceiling, now) : gate.pace;
   const pace = issued ? { ...begun, untested: false } : begun;
-  if (gate.probing) return { ...OPEN_GATE, pace, changedAt: now };
+  if (gate.probing) return { ...OPEN_GATE, pace, claims: gate.claims, changedAt: now };
   return isSuspectedDown(gate) ? { ...gate, ...UNSUSPECTED, pace } : { ...gate, pace };
 }
 
@@ -119,10 +127,11 @@ function reduceUnreachable(gate: Gate, event: Of<'unreachable'>, now: number): G
   // Sent before the last change: a fellow of the requests that closed it.
   if (event.startedAt < gate.changedAt) return gate;
   const suspicion = suspectAlso(gate, `down ${event.tenant}`, now);
-  const enough = event.saidByServer ? SUSPECTS_OF_SERVER : SUSPECTS;
+  const enough = event.isAnswered ? SUSPECTS_ANSWERED : SUSPECTS;
   if (!gate.probing && suspicion.suspects < enough) return { ...gate, ...suspicion };
   const pauseMs = Math.min(PROBE_LONGEST_MS, PROBE_BASE_MS * PROBE_GROWTH ** Math.min(20, gate.closures));
   return {
+    ...gate,
     pace: gate.probing ? gate.pace : withoutPassed(gate.pace, event.ceiling, now),
     closedUntil: Math.max(gate.closedUntil, Math.round(now + pauseMs)),
     why: `down: ${event.code}`,
@@ -138,7 +147,10 @@ function reduceThrottled(gate: Gate, event: Of<'throttled'>, now: number): Gate 
   const isFellow = event.startedAt < Math.max(gate.changedAt, gate.closedUntil);
   const suspicion = suspectAlso(gate, `throttled ${event.tenant}`, now);
   if (!event.wholeScope && suspicion.suspects < SUSPECTS) return isFellow ? gate : { ...gate, ...suspicion };
-  const closedUntil = Math.max(gate.closedUntil, now + (event.retryAfterMs ?? THROTTLED_DEFAULT_MS));
+  const retryAfterMs = event.retryAfterMs ?? THROTTLED_DEFAULT_MS;
+  // What was asked of a tenant is obeyed for the tenant; that it is the host's trouble too is only concluded from it.
+  const closedMs = event.wholeScope ? retryAfterMs : Math.min(retryAfterMs, THROTTLED_DEFAULT_MS);
+  const closedUntil = Math.max(gate.closedUntil, now + closedMs);
   if (isFellow) return closedUntil === gate.closedUntil ? gate : prolonged(gate, closedUntil);
   const pace = lowered(gate.pace, event.ceiling, closedUntil, now);
   return { ...gate, pace, closedUntil, why: 'throttled', ...UNSUSPECTED, changedAt: now };
@@ -151,15 +163,16 @@ function prolonged(gate: Gate, closedUntil: number): Gate {
   return { ...gate, pace, closedUntil, why: 'throttled' };
 }
 
-type Suspicion = Pick<Gate, 'suspect' | 'suspectAt' | 'suspects'>;
+type Suspicion = Pick<Gate, 'suspect' | 'suspectAt' | 'suspects' | 'suspectClaims'>;
 
-const UNSUSPECTED: Suspicion = { suspect: '', suspectAt: 0, suspects: 0 };
+const UNSUSPECTED: Suspicion = { suspect: '', suspectAt: 0, suspects: 0, suspectClaims: 0 };
 
 /** The suspicion with one more in trouble: it adds to one of the same kind that is fresh, else it is the first. */
 function suspectAlso(gate: Gate, suspect: string, now: number): Suspicion {
   const [kind] = suspect.split(' ');
   const [earlierKind] = gate.suspect.split(' ');
-  const isFresh = kind === earlierKind && now - gate.suspectAt <= SUSPICION_MS;
+  const isNear = kind === 'down' || gate.claims - gate.suspectClaims <= SUSPICION_CLAIMS;
+  const isFresh = kind === earlierKind && isNear && now - gate.suspectAt <= SUSPICION_MS;
   const suspects = isFresh ? Math.max(1, gate.suspects) + (suspect === gate.suspect ? 0 : 1) : 1;
-  return { suspect, suspectAt: now, suspects };
+  return { suspect, suspectAt: now, suspects, suspectClaims: gate.claims };
 }

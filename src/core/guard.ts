@@ -36,6 +36,14 @@ export function lastKeptUntil(
   return Math.min(last + KEPT_FOR_LAST * (expiresAt - last), first + windowMs);
 }
 
+/**
+ * Requests that are dated later than `now` are of a clock that has gone back since: they count from now on, and as many as
+ * they are. Oldest first.
+ */
+export function redated(log: readonly number[], now: number): number[] {
+  return log.map((at, i) => Math.min(at, now - (log.length - 1 - i)));
+}
+
 /** Two views of one log as one: what was sent, whoever remembers it. Oldest first. */
 export function mergeLogs(one: readonly number[], other: readonly number[]): number[] {
   return [...new Set([...one, ...other])].sort((a, b) => a - b);

@@ -10,10 +10,16 @@ export const READY_BAND = 2 ** 42;
 export const READY_CLASSES = ['issued', 'neverIssued', 'failing', 'operator'] as const;
 export type ReadyClass = (typeof READY_CLASSES)[number];
 
+/**
+ * From so many failures in a row on a target ranks as failing though its token lives. Its token would end first, and so
+ * it would come first again and again, and the turns of those whose refreshes succeed would be spent on it.
+ */
+const FAILING_FROM = 3;
+
 /** The class of a target that is due. */
 export function readyClass(state: TargetState, now: number): ReadyClass {
   if (isWanted(state) && state.concluded < state.wanted) return 'operator';
-  if (state.failures > 0 && !hasLiveToken(state, now)) return 'failing';
+  if (state.failures >= (hasLiveToken(state, now) ? FAILING_FROM : 1)) return 'failing';
   return state.expiresAt === 0 ? 'neverIssued' : 'issued';
 }
 

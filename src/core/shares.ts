@@ -3,7 +3,8 @@
  * least share, and since a turn that its class has no use for is passed on, none is wasted.
  *
  * - `live`, `dead`: had a token, which lives or has ended; the earliest expiry first.
- * - `failing`, `failingSince`: without a live token, and the last attempt failed; `failingSince` had one before.
+ * - `failing`, `failingSince`: attempts fail, without a live token from the first on, with one from the third;
+ *   `failingSince` has had a token.
  * - `neverIssued`, `operator`: never had one; ordered by an operator or a consumer. Who has waited longest first.
  */
 export type ShareClass = 'operator' | 'live' | 'neverIssued' | 'dead' | 'failing' | 'failingSince';

@@ -8,7 +8,6 @@ import {
   formatMs,
   MODES,
   parseClient,
-  parseDelayMs,
   parseLifetime,
   parseLoop,
   parseRateLimit,
@@ -33,7 +32,7 @@ const SETTINGS = {
     show: ({ tenants }) => (tenants === undefined ? null : [...tenants]),
   },
   delay: {
-    read: (value) => ({ delayMs: parseDelayMs(text(value)) }),
+    read: (value) => ({ delayMs: parseSpanMs(text(value)) }),
     show: ({ delayMs }) => formatMs(delayMs),
   },
   lifetime: {

@@ -121,8 +121,9 @@ function argument<Value>(parse: (text: string) => Value): (text: string) => Valu
   };
 }
 
+/** Not by way of commander, which would print the argument: it may be a secret. */
 function collectClient(text: string, before: readonly MockClient[] | undefined): readonly MockClient[] {
-  return [...(before ?? []), argument(parseClient)(text)];
+  return [...(before ?? []), parseClient(text)];
 }
 
 if (import.meta.main) {

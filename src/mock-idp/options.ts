@@ -56,19 +56,13 @@ export function parseClient(text: string): MockClient {
   return { clientId: text.slice(0, colon), secret: text.slice(colon + 1) };
 }
 
-/** Reads a duration; `0` and `0s` mean none. Throws `USAGE`. */
-export function parseDelayMs(text: string): number {
-  const delayMs = /^0(?:ms|s|m|h|d)?$/.test(text) ? 0 : parseDurationMs(text);
-  if (delayMs === undefined) throw usage('a duration such as 200ms', text);
-  return delayMs;
-}
-
 /** A timer of Node takes no more. */
 const MOST_SPAN_MS = 24 * 86_400_000;
 
 /** Reads a duration of at most 24 days; `0` and `0s` mean none. Throws `USAGE`. */
 export function parseSpanMs(text: string): number {
-  const ms = parseDelayMs(text);
+  const ms = /^0(?:ms|s|m|h|d)?$/.test(text) ? 0 : parseDurationMs(text);
+  if (ms === undefined) throw usage('a duration such as 200ms', text);
   if (ms > MOST_SPAN_MS) throw usage('at most 24d', text);
   return ms;
 }

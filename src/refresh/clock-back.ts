@@ -1,6 +1,5 @@
 import type { Target } from '../core/client.ts';
 import type { TargetState } from '../core/state.ts';
-import type { Memory } from './memory.ts';
 import type { CataloguePort, ClockPort, IndexesPort, StatesPort } from './ports.ts';
 
 /** Redis time that runs back by more than this is another clock, as after a failover, and not one that was set right. */
@@ -31,7 +30,6 @@ export interface RenewDependencies {
   readonly states: Pick<StatesPort, 'read' | 'want'>;
   readonly indexes: Pick<IndexesPort, 'setDue'>;
   readonly clock: ClockPort;
-  readonly memory: Memory;
   /** Told after each chunk: the process is well. */
   readonly alive?: () => void;
 }
@@ -44,9 +42,8 @@ const CHUNK = 200;
  * earliest expiry first. Gives how many there are.
  */
 export async function renewAll(deps: RenewDependencies): Promise<number> {
-  const { catalogue, states, indexes, clock, memory } = deps;
+  const { catalogue, states, indexes, clock } = deps;
   const current = catalogue();
-  memory.clockWentBack(await clock.now());
   const byHost = new Map<string, { readonly target: Target; readonly expiresAt: number }[]>();
   for await (const { target, state } of known(current, states)) {
     const ofHost = byHost.get(target.host) ?? [];

@@ -4,6 +4,7 @@ import { plannedRequests } from '../core/plan.ts';
 import { isDormant } from '../core/retire.ts';
 import { hasLiveToken, isWanted, type TargetPolicy, type TargetState } from '../core/state.ts';
 import { isTarget, type TargetId } from '../core/target.ts';
+import { makeOversleptDue } from './overslept.ts';
 import type { CataloguePort, ClockPort, IndexesPort, StatesPort } from './ports.ts';
 
 /** What a consumer put into the `requests` stream; anybody may write there, so nothing of it is trusted. */
@@ -40,7 +41,13 @@ export async function answerConsumer(
   const target = isTarget(request.target) ? deps.catalogue().get(request.target) : undefined;
   if (target === undefined) return 'ignored';
   const [[state], now] = await Promise.all([deps.states.read([target.id]), deps.clock.now()]);
-  if (state === undefined || isWanted(state)) return 'ignored';
+  if (state === undefined) return 'ignored';
+  if (isWanted(state)) {
+    const isAsleep =
+      state.dormantSince > 0 && (await makeOversleptDue(target.host, [target.id], now, deps.indexes)) > 0;
+    if (isAsleep) deps.wake();
+    return isAsleep ? 'looked at' : 'ignored';
+  }
   const wants = isDormant(state, target)
     ? reasonToWake(request)
     : await reasonToWant(request, state.generation, async () => {

@@ -166,6 +166,7 @@ export class Member {
     const { clock, schedules, reconciler, events } = this.#deps;
     this.#lostMs = Math.max(this.#lostMs, clock.goneBackMs(this.#view.now));
     if (this.#lostMs === 0) return;
+    reconciler.clockWentBack(this.#view.now);
     const renewed = schedules ? await reconciler.renew() : 0;
     events.clockWentBack({ lostMs: this.#lostMs, renewed });
     this.#lostMs = 0;

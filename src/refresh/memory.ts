@@ -1,4 +1,4 @@
-import { mergeLogs, withinWindow } from '../core/guard.ts';
+import { mergeLogs, redated, withinWindow } from '../core/guard.ts';
 import type { TargetId } from '../core/target.ts';
 import type { Token } from '../core/token.ts';
 
@@ -26,7 +26,7 @@ export class Memory {
 
   rememberRequests(target: TargetId, log: readonly number[], windowMs: number, now: number): void {
     const known = this.get(target);
-    const requestLog = withinWindow(mergeLogs(known.requestLog, log), windowMs, now);
+    const requestLog = withinWindow(redated(mergeLogs(known.requestLog, log), now), windowMs, now);
     this.#targets.set(target, { ...known, requestLog });
   }
 
@@ -47,7 +47,7 @@ export class Memory {
   /** Requests that another clock than now's has dated count from now on. */
   clockWentBack(now: number): void {
     for (const [target, { token, requestLog }] of this.#targets)
-      this.#targets.set(target, { token, requestLog: requestLog.map((at) => Math.min(at, now)) });
+      this.#targets.set(target, { token, requestLog: redated(requestLog, now) });
   }
 
   /** Tokens that were acquired while Redis could not take them. */

@@ -3,6 +3,7 @@ import { isTarget, parseTarget, type TargetId } from '../core/target.ts';
 import { renewAll } from './clock-back.ts';
 import { type EnlistDependencies, type Enlisted, type EnlistOptions, enlist } from './enlist.ts';
 import type { Memory } from './memory.ts';
+import { makeOversleptDue } from './overslept.ts';
 import type { IndexesPort, StatesPort } from './ports.ts';
 
 export interface ReconcileDependencies extends EnlistDependencies {
@@ -35,6 +36,11 @@ export class Reconciler {
     return enlist(options, this.#deps);
   }
 
+  /** What this process remembers is dated by a clock that has gone back to `now`. */
+  clockWentBack(now: number): void {
+    this.#deps.memory.clockWentBack(now);
+  }
+
   /** Wants every token anew after Redis time has gone back. Gives how many there are. */
   async renew(): Promise<number> {
     return renewAll(this.#deps);
@@ -42,7 +48,7 @@ export class Reconciler {
 
   /** Gives Redis back what this process remembers: everything, or only what Redis could not take at the time. */
   async restore(what: 'everything' | 'unsaved'): Promise<number> {
-    const { memory, states, clock, catalogue } = this.#deps;
+    const { memory, states, indexes, clock, catalogue } = this.#deps;
     const now = await clock.now();
     const remembered = [
       ...(what === 'everything' ? memory.live(now, REMEMBER_REQUESTS_MS) : memory.unsaved()),
@@ -53,13 +59,22 @@ export class Reconciler {
       const results = await Promise.all(
         chunk.map(async ([id, { token, requestLog }]) => {
           const target = catalogue().get(id);
-          if (target === undefined) return false;
+          if (target === undefined) return undefined;
           const wasNeeded = await states.restore(target, token, requestLog);
           if (token !== undefined) memory.saved(id, token);
-          return wasNeeded;
+          return wasNeeded ? target : undefined;
         }),
       );
-      restored += results.filter(Boolean).length;
+      const needed = results.filter((target) => target !== undefined);
+      restored += needed.length;
+      // An older file may have them dormant: their tokens have ended that, and not their plans.
+      for (const [host, targets] of Map.groupBy(needed, (target) => target.host))
+        await makeOversleptDue(
+          host,
+          targets.map(({ id }) => id),
+          now,
+          indexes,
+        );
     }
     return restored;
   }

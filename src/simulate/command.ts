@@ -62,7 +62,7 @@ export function simulateCommand(): Command {
   addTheServer(command);
   addTheFleet(command);
   return command
-    .option('--for <duration>', 'how long, at most 31d', argument(parseRunMs), 8 * 3_600_000)
+    .option('--for <duration>', 'how long, at most 31d (default: 8h)', argument(parseRunMs))
     .option('--seed <n>', 'for the random draws', count(MOST_SEED, 0), 1)
     .option('--svg <file>', 'write a picture: requests a second, fresh share and shortest life over time')
     .option('--json', 'print the figures as JSON')
@@ -115,6 +115,12 @@ function addTheServer(command: Command): void {
     .option(
       '--failing-tenants <n>',
       'so many tenants refuse always, for a reason of their own, and have no token from the start',
+      count(MOST_TARGETS, 0),
+      0,
+    )
+    .option(
+      '--troubled-tenants <n>',
+      "so many more get a gateway's error page (502) for every request, and have had tokens before",
       count(MOST_TARGETS, 0),
       0,
     )

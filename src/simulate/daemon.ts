@@ -21,13 +21,15 @@ export class Daemon {
   }
 
   start(): void {
-    const { clock } = this.#deps;
+    const { clock, queue } = this.#deps;
     const life = ++this.#life;
     const dispatcher = new Dispatcher(this.#deps);
     const step = (): void => {
       if (this.#life === life) clock.after(dispatcher.step(clock.now), step);
     };
     this.worker.restart();
+    // A queue that is full takes no claim, and so nothing else would hand out what it holds.
+    queue.handOut();
     clock.after(this.#number * APART_MS, step);
   }
 

@@ -1,7 +1,7 @@
 import { formatDuration, type Rate } from '../core/duration.ts';
 import { EvertokenError } from '../core/errors.ts';
 import { LATEST_SHARE_DEFAULT } from '../core/plan.ts';
-import type { LifetimeArgument } from './arguments.ts';
+import { type LifetimeArgument, MOST_TARGETS } from './arguments.ts';
 import {
   type Crash,
   type LifetimeGroup,
@@ -24,6 +24,7 @@ export interface Flags {
   readonly latency?: number;
   readonly outage?: readonly Outage[];
   readonly failingTenants: number;
+  readonly troubledTenants: number;
   readonly retryAfterTenant?: TenantThrottle;
   readonly daemons: number;
   readonly crash?: readonly Crash[];
@@ -32,7 +33,7 @@ export interface Flags {
   readonly identical?: Rate;
   readonly outageTarget?: number;
   readonly latest?: number;
-  readonly for: number;
+  readonly for?: number;
   readonly seed: number;
   readonly svg?: string;
   readonly json?: boolean;
@@ -43,6 +44,7 @@ const TARGETS_OF_A_TENANT = 10;
 const OUTAGE_TARGET_DEFAULT_MS = 20 * 60_000;
 const RETRY_AFTER_DEFAULT_MS = 10_000;
 const LATENCY_DEFAULT_MS = 100;
+const RUN_DEFAULT_MS = 8 * 3_600_000;
 const HOUR: LifetimeArgument = { minMs: 3_600_000, maxMs: 3_600_000, targets: undefined };
 
 /** The scenario that options ask for. Throws `USAGE` for what cannot be. */
@@ -53,13 +55,14 @@ export function scenarioOf(flags: Flags): Scenario {
   const longestOutageMs = Math.max(0, ...outage.map(({ lengthMs }) => lengthMs));
   const scenario: Scenario = {
     seed: flags.seed,
-    forMs: flags.for,
+    forMs: flags.for ?? RUN_DEFAULT_MS,
     start: flags.start,
     issuedWithinMs: flags.issuedWithin,
     clients,
     tenants: flags.tenants ?? Math.max(1, Math.ceil(targets / clients / TARGETS_OF_A_TENANT)),
     lifetimes,
     failingTenants: flags.failingTenants,
+    troubledTenants: flags.troubledTenants,
     idpPerSecond: flags.idpRate,
     retryAfterMs: retryAfter === 'none' ? undefined : retryAfter,
     latencyMs: flags.latency ?? LATENCY_DEFAULT_MS,
@@ -92,7 +95,7 @@ function groupsOf({ targets, lifetime = [HOUR] }: Flags): LifetimeGroup[] {
 
 /** What cannot be, in words. */
 function problemOf(scenario: Scenario): string | undefined {
-  const { clients, tenants, failingTenants, daemons, forMs, issuedWithinMs } = scenario;
+  const { clients, tenants, failingTenants, troubledTenants, daemons, forMs, issuedWithinMs } = scenario;
   const targets = targetCount(scenario);
   const { outages, crashes, tenantThrottle } = scenario;
   const shortestLifeMs = Math.min(...scenario.lifetimes.map(({ minMs }) => minMs));
@@ -101,10 +104,12 @@ function problemOf(scenario: Scenario): string | undefined {
   );
   const lateCrash = crashes.find(({ atMs }) => atMs >= forMs);
   const stranger = crashes.find(({ daemon }) => daemon > daemons);
+  if (targets > MOST_TARGETS)
+    return `expected at most ${MOST_TARGETS} targets, but got ${targets}: lower the numbers in --lifetime`;
   if (clients * tenants > targets)
     return `expected at least one target for each tenant of each client, but got ${targets} targets for ${clients} × ${tenants}: raise --targets`;
-  if (failingTenants > tenants)
-    return `expected --failing-tenants to be at most --tenants (${tenants}), but got ${failingTenants}`;
+  if (failingTenants + troubledTenants > tenants)
+    return `expected --failing-tenants and --troubled-tenants to be at most --tenants (${tenants}), but got ${failingTenants} and ${troubledTenants}`;
   if (scenario.start === 'cold' && issuedWithinMs !== undefined)
     return 'expected --issued-within with a warm start only: a cold one has no tokens; leave one of the two out';
   if (issuedWithinMs !== undefined && issuedWithinMs >= shortestLifeMs)

@@ -52,7 +52,6 @@ export class FleetIndex {
   hostGate: Gate = OPEN_GATE;
   readonly #options: FleetIndexOptions;
   #nextAt = 0;
-  #turn = 0;
   #probeUntil = 0;
   #probe = NONE;
 
@@ -133,16 +132,18 @@ export class FleetIndex {
     if (gives <= 0) return claimed;
     const taking = { now, looks: 2 * gives + 100, held: new Map<number, number>() };
     while (claimed.length < gives) {
-      const target = probing ? this.#takeFirst(PROBE_ORDER, taking) : this.#takeTurn(taking);
+      const seq = this.hostGate.claims + claimed.length;
+      const target = probing ? this.#takeFirst(PROBE_ORDER, taking) : this.#takeTurn(seq, taking);
       if (target === NONE) break;
       claimed.push(target);
-      this.#turn = (this.#turn + 1) % TURNS.length;
     }
+    const claims = this.hostGate.claims + claimed.length;
+    if (claimed.length > 0) this.hostGate = { ...this.hostGate, claims };
     return claimed;
   }
 
-  #takeTurn(taking: Taking): number {
-    const turn = TURNS[this.#turn] as ShareClass;
+  #takeTurn(seq: number, taking: Taking): number {
+    const turn = TURNS[seq % TURNS.length] as ShareClass;
     const target = this.#take(turn, taking);
     if (target !== NONE) return target;
     return this.#takeFirst(turn === 'dead' ? ['failing', ...PASS_ON] : PASS_ON, taking);

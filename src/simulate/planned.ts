@@ -1,4 +1,5 @@
 import { type ClientPlan, type HostPlan, type Life, planHost } from '../core/feasibility.ts';
+import { feasibilityProblems, rateText } from '../core/feasibility-words.ts';
 import { type Scenario, targetCount } from './scenario.ts';
 import { HOST } from './targets.ts';
 
@@ -26,6 +27,20 @@ export const plannedOutageMs = (plan: HostPlan): number => (plan.clients[0] as C
 
 /** The longest outage, up to the target, that every token outlives. */
 export const heldMs = (plan: HostPlan): number => (plan.clients[0] as ClientPlan).holdsMs;
+
+/** What `evertoken check` would say, and what it cannot know: that the server takes less than what is planned. */
+export function problemsOf({ idpPerSecond }: Scenario, plan: HostPlan): string[] {
+  const { requestsPerSecond } = plan;
+  const isTooMuch = idpPerSecond < Math.min(plan.limitPerSecond, requestsPerSecond);
+  return [
+    ...feasibilityProblems(plan),
+    ...(isTooMuch
+      ? [
+          `the server takes ${rateText(idpPerSecond)}, and ${rateText(requestsPerSecond)} are planned: tokens expire`,
+        ]
+      : []),
+  ];
+}
 
 /** As tokens come: of groups, those that live shorter come more often. */
 function lifeOf({ lifetimes }: Pick<Scenario, 'lifetimes'>): Life {

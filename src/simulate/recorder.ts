@@ -84,8 +84,8 @@ export class Recorder {
   }
 
   outageEnded(now: number): void {
-    const isDue = ({ index, fails, isThrottled }: SimulatedTarget): boolean =>
-      !fails && !isThrottled && (this.#plannedAt[index] as number) <= now;
+    const isDue = ({ index, fails, isTroubled, isThrottled }: SimulatedTarget): boolean =>
+      !fails && !isTroubled && !isThrottled && (this.#plannedAt[index] as number) <= now;
     this.recoveries.begin(
       this.#options.targets.filter(isDue).map(({ index }) => index),
       now,

@@ -48,6 +48,8 @@ export interface Scenario {
   readonly lifetimes: readonly LifetimeGroup[];
   /** So many tenants refuse always, for a reason of their own; their targets have no token from the start. */
   readonly failingTenants: number;
+  /** So many more get the error page of a gateway (502) for each request; they have tokens from before, as all others. */
+  readonly troubledTenants: number;
 
   /** What the server can take, requests a second, with a burst of one second; more is answered by 429. */
   readonly idpPerSecond: number;

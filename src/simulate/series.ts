@@ -23,7 +23,7 @@ export function columnsOf(calls: CallRate, forMs: number, most: number): Column[
     columns.push({
       fromMs: from * 1000,
       toMs: to * 1000,
-      most: Math.max(...own),
+      most: own.reduce((highest, value) => Math.max(highest, value), 0),
       mean: sum(own) / own.length,
       failed: sum(failed) / failed.length,
     });

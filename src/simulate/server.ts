@@ -23,6 +23,8 @@ const TENANT_FAILS = classify({
   errorCodes: [700_016],
 });
 
+const BAD_GATEWAY = classify({ answeredBy: 'host', status: 502 });
+
 /** The authorization server of a simulation. What it says holds from the moment at which the request is sent. */
 export class SimulatedServer {
   readonly #scenario: Scenario;
@@ -50,6 +52,7 @@ export class SimulatedServer {
     }
     if (!this.#capacity.allows(now)) return { takesMs, failure: this.#tooMany };
     if (target.fails) return { takesMs, failure: TENANT_FAILS };
+    if (target.isTroubled) return { takesMs, failure: BAD_GATEWAY };
     return { takesMs, failure: this.#tenantRefusal(target, now) };
   }
 

@@ -1,5 +1,4 @@
-import { feasibilityProblems } from '../core/feasibility-words.ts';
-import { heldMs, plannedOutageMs } from './planned.ts';
+import { heldMs, plannedOutageMs, problemsOf } from './planned.ts';
 import type { Run } from './run.ts';
 import { type OutageKind, targetCount } from './scenario.ts';
 import { windowsOf } from './windows.ts';
@@ -82,7 +81,7 @@ export function summarise({ scenario, plan, recorder, start }: Run): Summary {
       recoveries.every((took) => took !== null) && recoveries.length > 0 ? Math.max(...recoveries) : null,
     outages,
     ...{ outageTargetSeconds: scenario.outageTargetMs / 1000, holdsSeconds: heldMs(plan) / 1000 },
-    problems: feasibilityProblems(plan),
+    problems: problemsOf(scenario, plan),
     window: pairs.length === 1 ? (pairs[0] as number[]) : pairs,
   };
 }

@@ -16,6 +16,8 @@ const PANELS = 3;
 const BOTTOM = TOP + PANELS * (PANEL_HEIGHT + PANEL_GAP) - PANEL_GAP;
 const HEIGHT = BOTTOM + 44;
 const COLUMNS = 440;
+/** Width of a character of an outage's name. */
+const LABEL_CHARACTER = 6.4;
 
 /** A point of a line: the time in the run, ms, and a value. */
 type Point = readonly [number, number];
@@ -161,12 +163,19 @@ function keyOf(style: string, x: number, y: number): string {
     : `<rect class="${style}" x="${x}" y="${y - 4}" width="12" height="8"/>`;
 }
 
+/** A name that finds no room beside those before it is left to the tooltip. */
 function outageBands({ scenario: { outages, forMs } }: Run): string[] {
   const x = xOf(forMs);
+  let freeFrom = LEFT;
   return outages.map(({ fromMs, lengthMs, kind }) => {
     const [from, to] = [x(fromMs), x(Math.min(forMs, fromMs + lengthMs))];
     const label = `outage (${kind}), ${formatDuration(lengthMs)}`;
-    return `<rect class="outage" x="${from}" y="${TOP}" width="${round(Math.max(1, to - from))}" height="${BOTTOM - TOP}"><title>${escaped(label)}</title></rect><text class="outage-name" text-anchor="middle" x="${round((from + to) / 2)}" y="${BOTTOM + 34}">${escaped(label)}</text>`;
+    const half = (LABEL_CHARACTER * label.length) / 2;
+    const middle = round(Math.max(LEFT + half, Math.min(LEFT + PLOT - half, (from + to) / 2)));
+    const hasRoom = middle - half >= freeFrom;
+    if (hasRoom) freeFrom = middle + half + LABEL_CHARACTER;
+    const name = `<text class="outage-name" text-anchor="middle" x="${middle}" y="${BOTTOM + 34}">${escaped(label)}</text>`;
+    return `<rect class="outage" x="${from}" y="${TOP}" width="${round(Math.max(1, to - from))}" height="${BOTTOM - TOP}"><title>${escaped(label)}</title></rect>${hasRoom ? name : ''}`;
   });
 }
 

@@ -16,6 +16,8 @@ export interface SimulatedTarget extends TargetPolicy {
   readonly lifetime: LifetimeGroup;
   /** Its tenant refuses always. */
   readonly fails: boolean;
+  /** Its tenant is answered by a gateway's error page. */
+  readonly isTroubled: boolean;
   /** Its tenant is the one that asks for a pause. */
   readonly isThrottled: boolean;
   readonly state: MutableState;
@@ -29,7 +31,8 @@ export const HOST = 'idp.example:443';
  * `outageTargetMs`: what the daemons plan with.
  */
 export function createTargets(scenario: Scenario, outageTargetMs: number, draw: Draw): SimulatedTarget[] {
-  const { clients, tenants, failingTenants, tenantThrottle, identical, latestShare } = scenario;
+  const { clients, tenants, failingTenants, troubledTenants } = scenario;
+  const { tenantThrottle, identical, latestShare } = scenario;
   const lifetimes = shuffledLifetimes(scenario.lifetimes, draw);
   const scopes = clients * tenants;
   const numbered = (letter: string, number: number, of: number): string =>
@@ -44,6 +47,7 @@ export function createTargets(scenario: Scenario, outageTargetMs: number, draw: 
       id: `${tenantScope}/${numbered('r', index, lifetimes.length)}`,
       ...{ outageTargetMs, latestShare, identical },
       fails: tenantNumber < failingTenants,
+      isTroubled: tenantNumber >= failingTenants && tenantNumber < failingTenants + troubledTenants,
       isThrottled: tenantThrottle !== undefined && tenantNumber === tenants - 1,
       state: { ...EMPTY_STATE, requestLog: [] },
     };

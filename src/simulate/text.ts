@@ -1,6 +1,6 @@
 import { formatDuration } from '../core/duration.ts';
-import { feasibilityProblems, heldWords } from '../core/feasibility-words.ts';
-import { plannedOutageMs } from './planned.ts';
+import { heldWords } from '../core/feasibility-words.ts';
+import { plannedOutageMs, problemsOf } from './planned.ts';
 import type { Run } from './run.ts';
 import type { LifetimeGroup } from './scenario.ts';
 import { type OutageSummary, type Summary, summarise } from './summary.ts';
@@ -28,7 +28,7 @@ function windowLines({ scenario, plan }: Run): string[] {
     const whose = scenario.lifetimes.length > 1 ? 'their lives' : 'its life';
     return `${of} refreshed between ${percent(earliest)} and ${percent(latest)} of ${whose}`;
   });
-  const problems = feasibilityProblems(plan);
+  const problems = problemsOf(scenario, plan);
   return [
     ...windows,
     ...(problems.length > 0 ? problems : plan.clients.map((held) => `The fleet ${heldWords(held)}`)),
@@ -65,7 +65,8 @@ function shortestText({ shortestLifeSeconds }: Summary): string {
 }
 
 function outageText({ startSeconds, lengthSeconds, kind, backlog, recoverySeconds }: OutageSummary): string {
-  const what = `${ago(lengthSeconds)} after ${ago(startSeconds)} (${kind})`;
+  const when = startSeconds === 0 ? 'at the beginning' : `after ${ago(startSeconds)}`;
+  const what = `${ago(lengthSeconds)} ${when} (${kind})`;
   if (backlog === null) return `${what}: the run ended before it did`;
   const recovered =
     recoverySeconds === null

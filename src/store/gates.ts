@@ -22,6 +22,8 @@ export const GATE_FIELDS = [
   'suspect',
   'suspectAt',
   'suspects',
+  'suspectSeq',
+  'seq',
   'changedAt',
   'rate',
   'rateAt',
@@ -63,8 +65,20 @@ export class Gates {
 }
 
 export function decodeGate(values: readonly (string | null)[]): { revision: string; gate: Gate } {
-  const [revision, closedUntil, why, probing, closures, suspect, suspectAt, suspects, changedAt, ...pace] =
-    values;
+  const [
+    revision,
+    closedUntil,
+    why,
+    probing,
+    closures,
+    suspect,
+    suspectAt,
+    suspects,
+    suspectSeq,
+    seq,
+    ...rest
+  ] = values;
+  const [changedAt, ...pace] = rest;
   return {
     revision: revision ?? '0',
     gate: {
@@ -76,6 +90,8 @@ export function decodeGate(values: readonly (string | null)[]): { revision: stri
       suspect: suspect ?? '',
       suspectAt: Number(suspectAt) || 0,
       suspects: Number(suspects) || 0,
+      suspectClaims: Number(suspectSeq) || 0,
+      claims: Number(seq) || 0,
       changedAt: Number(changedAt) || 0,
     },
   };
@@ -107,7 +123,7 @@ function encodeGate({ pace, ...gate }: Gate): (string | number)[] {
   return [
     ...['closedUntil', gate.closedUntil, 'why', gate.why, 'probing', gate.probing ? 1 : 0],
     ...['closures', gate.closures, 'suspect', gate.suspect, 'suspectAt', gate.suspectAt],
-    ...['suspects', gate.suspects],
+    ...['suspects', gate.suspects, 'suspectSeq', gate.suspectClaims],
     ...['changedAt', gate.changedAt, 'probeUntil', 0, 'rate', pace.rate, 'rateAt', pace.rateAt],
     ...['refused', pace.refused, 'untested', pace.untested ? 1 : 0],
   ];

@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { eventually } from '../support/eventually.ts';
 import { fleet, mockClient, startMockIdp } from '../support/fleet.ts';
 import { operator } from '../support/operator.ts';
-import { connect, sharedRedis } from '../support/redis.ts';
+import { connect, ownRedis, sharedRedis } from '../support/redis.ts';
 
 interface Listed {
   readonly target: string;
@@ -72,6 +72,35 @@ test('what nobody reads is left alone, through a restart of the daemon, until so
   writeFileSync(daemons.configFile, text);
   await eventually(() => isThere('t3'), 'its client no longer retires any', 10_000);
   expect(missed).toBe(0);
+  expect((await daemon.stop()).code).toBe(0);
+});
+
+test('what somebody has woken is refreshed on after Redis came back with a file in which it was dormant', {
+  timeout: 90_000,
+}, async () => {
+  const own = await ownRedis();
+  const namespace = 'older-file';
+  const idp = await startMockIdp('--lifetime', '8s');
+  const refresh = '{ retireUnreadAfter: 1s }';
+  const daemons = fleet({
+    ...{ redisUrl: own.url, namespace, idpUrl: idp.url, clients: mockClient(idp.url, 1), refresh },
+    limits: '{ perHost: 100/s, perTenant: 100/s, identical: 30/20s }',
+  });
+  const redis = connect(own.url);
+  const key = `${namespace}:token:demo/t0/graph`;
+  const daemon = await daemons.start();
+  const isDormant = async () => (await redis.hexists(`{${key}}:s`, 'z')) === 1 && !(await redis.exists(key));
+  await eventually(isDormant, 'it is dormant, and its token has ended', 30_000);
+  await redis.save();
+  await redis.xadd(`${namespace}:requests`, '*', 'target', 'demo/t0/graph', 'reason', 'missing');
+  await eventually(async () => (await redis.get(key)) !== null, 'a consumer has asked', 2000);
+  await own.kill('SIGKILL');
+  await own.restart();
+  await eventually(async () => (await redis.get(key).catch(() => null)) !== null, 'its token is given back');
+  const before = (await idp.requests()).length;
+  const reader = setInterval(() => redis.get(key), 500);
+  onTestFinished(() => clearInterval(reader));
+  await eventually(async () => (await idp.requests()).length >= before + 2, 'it is refreshed on', 20_000);
   expect((await daemon.stop()).code).toBe(0);
 });
 

@@ -55,7 +55,7 @@ async function afterGoingBack(agesMs: Readonly<Record<string, number>>) {
     clock,
     memory,
     read,
-    deps: { catalogue: () => catalogue, states, indexes, clock, memory },
+    deps: { catalogue: () => catalogue, states, indexes, clock },
   };
 }
 
@@ -80,6 +80,7 @@ test('requests that the other clock has dated count from now on, so the identica
   const future = (await clock.now()) + LOST_MS;
   memory.rememberRequests('c/one/r', [future], IDENTICAL.windowMs, future);
 
+  memory.clockWentBack(await clock.now());
   await renewAll(deps);
 
   const now = await clock.now();

@@ -272,6 +272,8 @@ test.each([
       // Where the machine stood still for longer than the burst tolerance, the turn was lost and tells nothing.
       if (result.now - now > 50) continue;
       const expected = 1000 / rateAt(pace, ceiling, result.now);
+      // Where the rate has doubled so fast meanwhile that the turn has passed, the claim counts from now.
+      if (nextAt + expected - 1000 / ceiling < result.now) continue;
       expect(Math.abs(interval - expected) / expected, JSON.stringify(made)).toBeLessThan(0.002);
       compared += 1;
     }

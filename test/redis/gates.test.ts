@@ -32,7 +32,7 @@ const down = (tenant: string, startedAt: number): GateEvent => ({
     startedAt,
     ceiling: 50,
     code: 'network ECONNREFUSED',
-    saidByServer: false,
+    isAnswered: false,
   },
 });
 const answered = (startedAt: number): GateEvent => ({

@@ -215,6 +215,15 @@ test('a purge leaves a dormant target dormant, and a removal forgets it', async 
   expect(await redis.pttl(stateKey)).toBeLessThanOrEqual(DAY_MS);
 });
 
+test('a purge does not forget that somebody has asked for a dormant target', async () => {
+  const { publish, states, state } = await setUp();
+  const { generation } = await publish();
+  await states.retire(POLICY.id, generation);
+  await states.want(POLICY.id, 'by a consumer');
+  await states.erase(POLICY.id, false);
+  expect(await state()).toMatchObject({ dormantSince: 0, expiresAt: 0 });
+});
+
 test('a token that a process gives back is no longer dormant', async () => {
   const { publish, states, state, begin } = await setUp();
   const { generation } = await publish();

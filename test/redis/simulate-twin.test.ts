@@ -97,7 +97,8 @@ class Twins {
   }
 
   async setHostGate(closedUntil: number, probing: boolean, pace: Pace): Promise<void> {
-    this.twin.hostGate = { ...OPEN_GATE, closedUntil, probing, pace };
+    const { claims } = this.twin.hostGate;
+    this.twin.hostGate = { ...OPEN_GATE, closedUntil, probing, pace, claims };
     await this.#redis.hset(this.#keys.hostGate(HOST), {
       closedUntil,
       probing: probing ? 1 : 0,

@@ -167,7 +167,7 @@ test('all keys of one script are in one slot of a cluster', async () => {
     startedAt: begun.now,
     ceiling: 1,
     code: 'x',
-    saidByServer: false,
+    isAnswered: false,
   } as const;
   await gates.report({ host: POLICY.host }, event, begun.now);
 

@@ -20,7 +20,7 @@ const anyFailure = fc.record({
   startedAt,
   ceiling,
   code: fc.constant('timeout'),
-  saidByServer: fc.boolean(),
+  isAnswered: fc.boolean(),
 });
 const anyThrottling = fc.record({
   kind: oneOf('throttled'),
@@ -166,7 +166,7 @@ describe('two tenants in trouble within ten seconds', () => {
               startedAt: at,
               ceiling: 50,
               code: 'timeout',
-              saidByServer: false,
+              isAnswered: false,
             },
             at,
           );

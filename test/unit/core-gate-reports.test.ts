@@ -39,7 +39,7 @@ function reports(
     const about = 'host' in scope ? 'host' : scope.tenantScope;
     if (event.kind === 'answered') return `${about}: answered${event.issued ? '' : ' without a token'}`;
     const whole = event.kind === 'throttled' && event.wholeScope ? ' whole' : '';
-    const said = event.kind === 'unreachable' && event.saidByServer ? ', as the server says' : '';
+    const said = event.kind === 'unreachable' && event.isAnswered ? ', who answers' : '';
     return `${about}: ${event.kind}${whole} by ${event.tenant}${said}`;
   });
 }
@@ -59,7 +59,7 @@ const AFTER = { retryAfterMs: 5000 };
 const TENANT_THROTTLED = ['billing/contoso: throttled whole by contoso', 'host: throttled by contoso'];
 const HOST_THROTTLED = ['host: throttled whole by contoso'];
 const HOST_DOWN = ['host: unreachable by contoso'];
-const HOST_SAYS_SO = ['host: unreachable by contoso, as the server says'];
+const HOST_SAYS_SO = ['host: unreachable by contoso, who answers'];
 
 describe('what a request tells about the scopes above its target', () => {
   test.each<[what: string, evidence: Evidence | undefined, reports: string[]]>([
@@ -79,12 +79,12 @@ describe('what a request tells about the scopes above its target', () => {
     ['a 429 without an OAuth body', proxy(429), HOST_THROTTLED],
     ['a 429 without an OAuth body, with Retry-After', proxy(429, AFTER), HOST_THROTTLED],
     ['a 503 of a proxy with Retry-After', proxy(503, AFTER), HOST_THROTTLED],
-    ['a 503 of a proxy', proxy(503), HOST_DOWN],
-    ['a 502 of a proxy', proxy(502), HOST_DOWN],
+    ['a 503 of a proxy', proxy(503), HOST_SAYS_SO],
+    ['a 502 of a proxy', proxy(502), HOST_SAYS_SO],
     ['a 404 of a proxy', proxy(404), []],
     ['a redirect', proxy(302), []],
     ['an odd body of a 200', proxy(200, { problem: 'response not JSON' }), []],
-    ['a 408 of a proxy', proxy(408), HOST_DOWN],
+    ['a 408 of a proxy', proxy(408), HOST_SAYS_SO],
     ['a time-out', { answeredBy: 'nobody', problem: 'timeout' }, HOST_DOWN],
     ['a request that evertoken gave up', { answeredBy: 'nobody', problem: 'aborted' }, []],
     ['a refused connection', { answeredBy: 'nobody', networkCode: 'ECONNREFUSED' }, HOST_DOWN],
@@ -105,7 +105,7 @@ describe('what a request tells about the scopes above its target', () => {
     ['a throttled tenant', oauth(429, 'slow_down'), 'host: answered without a token'],
     ['a detected loop', oauth(400, 'x', { errorCodes: [50196] }), 'host: answered without a token'],
     ['a 404 of a proxy', proxy(404), undefined],
-    ['a 503 of a proxy', proxy(503), HOST_DOWN[0]],
+    ['a 503 of a proxy', proxy(503), HOST_SAYS_SO[0]],
     ['a 429 of a proxy', proxy(429), HOST_THROTTLED[0]],
   ])('of a host that is probed, %s', (_what, evidence, first) => {
     expect(reports(evidence, PROBING)[0]).toBe(first);

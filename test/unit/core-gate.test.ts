@@ -15,14 +15,14 @@ const answered = (startedAt: number): GateEvent => ({
 });
 const refused = (startedAt: number): GateEvent => ({ ...answered(startedAt), issued: false }) as GateEvent;
 const down =
-  (tenant: string, saidByServer = false) =>
+  (tenant: string, isAnswered = false) =>
   (startedAt: number): GateEvent => ({
     kind: 'unreachable',
     tenant,
     startedAt,
     code: 'timeout',
     ceiling: CEILING,
-    saidByServer,
+    isAnswered,
   });
 const throttled =
   (tenant: string, retryAfterMs?: number, wholeScope = false) =>
@@ -195,6 +195,14 @@ describe('a scope that throttles', () => {
       5100,
     ],
     [
+      'is closed for a minute at most by what was asked of tenants',
+      [
+        [0, throttled('a', 3_600_000)],
+        [100, throttled('b', 3_600_000)],
+      ],
+      60_100,
+    ],
+    [
       'is closed by a second within 10 s',
       [
         [0, throttled('a')],
@@ -339,5 +347,25 @@ describe('the gate stays the same object', () => {
     ['when throttling ends before it opens anyway', closed, throttled('a', 100, true)(NOW + 150), NOW + 200],
   ])('%s', (_what, gate, event, at) => {
     expect(reduceGate(gate, event, at)).toBe(gate);
+  });
+});
+
+describe('tenants of a host that are throttled', () => {
+  /** What `b` does to a host of which `a` was throttled when it had given 100 requests, and now it has given `claims`. */
+  const second = (claims: number): Gate => {
+    const first = reduceGate({ ...OPEN_GATE, claims: 100 }, throttled('a', 5000)(NOW), NOW);
+    return reduceGate({ ...first, claims }, throttled('b', 5000)(NOW + 1000), NOW + 1000);
+  };
+
+  it('are its trouble when they are two of twenty requests', () => {
+    expect(closedMs(second(120))).toBe(6000);
+  });
+
+  it('are chance when they are two among more, and then a third one counts from the second', () => {
+    const gate = second(121);
+    expect(closedMs(gate)).toBe(0);
+    expect(closedMs(reduceGate({ ...gate, claims: 130 }, throttled('c', 5000)(NOW + 2000), NOW + 2000))).toBe(
+      7000,
+    );
   });
 });

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { lastKeptUntil, mergeLogs, nextAllowedAt, withinWindow } from '../../src/core/guard.ts';
+import { lastKeptUntil, mergeLogs, nextAllowedAt, redated, withinWindow } from '../../src/core/guard.ts';
 
 const anyCount = fc.integer({ min: 1, max: 6 });
 const anyWindow = fc.integer({ min: 1, max: 1000 });
@@ -96,6 +96,18 @@ describe('two views of one log', () => {
 
   it('keep what the window still holds', () => {
     expect(withinWindow([800, 900, 901, 1000, 1200], 100, 1000)).toEqual([901, 1000, 1200]);
+  });
+});
+
+describe('requests that are dated later than now, by a clock that has gone back', () => {
+  it('count from now on, each of them', () => {
+    expect(redated([900, 4000, 4000, 5000], 1000)).toEqual([900, 998, 999, 1000]);
+    expect(nextAllowedAt(redated([4000, 5000], 1000), 2, 300, 1000)).toBe(1299);
+  });
+
+  it('leave a log as it is where there are none', () => {
+    expect(redated([1, 2, 998, 999, 1000], 1000)).toEqual([1, 2, 998, 999, 1000]);
+    expect(redated([], 1000)).toEqual([]);
   });
 });
 

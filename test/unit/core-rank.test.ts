@@ -13,7 +13,8 @@ describe('the class of a target that is due', () => {
   test.each<[what: string, changes: Partial<TargetState>, ReadyClass]>([
     ['a live token', { expiresAt: NOW + 1 }, 'issued'],
     ['an expired token', { expiresAt: NOW }, 'issued'],
-    ['a live token and a failure', { expiresAt: NOW + 1, failures: 3 }, 'issued'],
+    ['a live token and failures that may be chance', { expiresAt: NOW + 1, failures: 2 }, 'issued'],
+    ['a live token and failure after failure', { expiresAt: NOW + 1, failures: 3 }, 'failing'],
     ['an expired token and a failure', { expiresAt: NOW, failures: 1 }, 'failing'],
     ['nothing yet', {}, 'neverIssued'],
     ['nothing but failures', { failures: 1 }, 'failing'],

@@ -206,22 +206,22 @@ function longest(holds: (ms: number) => boolean): number {
 
 const NOW = 1_800_000_000_000;
 
-function unreachable(gate: Gate, tenant: string, at: number, saidByServer = false, startedAt = at): Gate {
+function unreachable(gate: Gate, tenant: string, at: number, isAnswered = false, startedAt = at): Gate {
   const event = {
     kind: 'unreachable',
     tenant,
     code: 'timeout',
     ceiling: 50,
     startedAt,
-    saidByServer,
+    isAnswered,
   } as const;
   return reduceGate(gate, event, at);
 }
 
 /** How many tenants in trouble close a host. */
-function suspectsOf(saidByServer: boolean): number {
+function suspectsOf(isAnswered: boolean): number {
   let [gate, tenants] = [OPEN_GATE, 0];
-  while (!gate.probing) gate = unreachable(gate, `t${tenants++}`, NOW, saidByServer);
+  while (!gate.probing) gate = unreachable(gate, `t${tenants++}`, NOW, isAnswered);
   return tenants;
 }
 

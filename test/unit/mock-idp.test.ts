@@ -228,6 +228,7 @@ describe('control', () => {
     ['[]'],
     ['{"mode":"evil"}'],
     ['{"delay":5}'],
+    ['{"delay":"25d"}'],
     ['{"lifetime":"0s"}'],
     ['{"clients":"a:b"}'],
     ['{"speed":1}'],
@@ -328,15 +329,19 @@ describe('the process', () => {
     expect(child.stderr).toMatch(/^LISTEN_FAILED: .*port taken\?\n$/);
   });
 
-  test.each([
-    [['--lifetime', 'long']],
-    [['--client', 'x']],
-    [['--signing', 'none']],
-    [['--port', '65536']],
-    [['--delay', 'x']],
-  ])('refuses %j without a stack trace', async (args) => {
-    const child = startNode([MAIN, ...args]);
+  test.each([[['--lifetime', 'long']], [['--signing', 'none']], [['--port', '65536']], [['--delay', 'x']]])(
+    'refuses %j without a stack trace',
+    async (args) => {
+      const child = startNode([MAIN, ...args]);
+      expect((await child.exited).code).toBe(2);
+      expect(child.stderr).toMatch(/^error: .*expected .*\n$/);
+    },
+  );
+
+  it('does not show what stands where a client should, since it may be a secret', async () => {
+    const child = startNode([MAIN, '--client', 'my-secret']);
     expect((await child.exited).code).toBe(2);
-    expect(child.stderr).toMatch(/^error: .*expected .*\n$/);
+    expect(child.stderr).toMatch(/^USAGE: expected a client as id:secret/);
+    expect(child.stderr).not.toContain('my-secret');
   });
 });

@@ -21,7 +21,10 @@ const rejected = (generation: string | undefined = '7', target = ID): ConsumerRe
 const missing: ConsumerRequest = { target: ID, reason: 'missing', generation: undefined };
 
 /** A fleet with one managed target, and what was done to it. */
-function fleet(changes: Partial<TargetState>, { keyThere = true, retireUnreadAfterMs = 0 } = {}) {
+function fleet(
+  changes: Partial<TargetState>,
+  { keyThere = true, retireUnreadAfterMs = 0, dueAt = NOW } = {},
+) {
   let state: TargetState = { ...EMPTY_STATE, ...changes };
   const done: string[] = [];
   const catalogue: Pick<CataloguePort, 'get'> = {
@@ -42,8 +45,13 @@ function fleet(changes: Partial<TargetState>, { keyThere = true, retireUnreadAft
       return { outcome: 'wanted' };
     },
   };
-  const indexes: Pick<IndexesPort, 'setDue'> = {
-    setDue: async (host, ids, at) => void done.push(`due ${host} ${ids} ${at === NOW ? 'now' : at}`),
+  let due = dueAt;
+  const indexes: Pick<IndexesPort, 'setDue' | 'dueAt'> = {
+    setDue: async (host, ids, at) => {
+      due = at;
+      done.push(`due ${host} ${ids} ${at === NOW ? 'now' : at}`);
+    },
+    dueAt: async () => [due],
   };
   const answer = (request: ConsumerRequest) =>
     answerConsumer(request, {
@@ -172,6 +180,16 @@ describe('a dormant target', () => {
     expect(await answer(request)).toBe('wanted');
     expect(await answer(request)).toBe('ignored');
     expect(done).toEqual(woken);
+  });
+
+  it('that was wanted and never came due, as when who woke it was killed, is made due by whoever asks next, once', async () => {
+    const { answer, done } = fleet(
+      { ...DORMANT, wanted: 8 },
+      { retireUnreadAfterMs: 1, dueAt: NOW + 400 * 86_400_000 },
+    );
+    expect(await answer(missing)).toBe('looked at');
+    expect(await answer(missing)).toBe('ignored');
+    expect(done).toEqual(MADE_DUE);
   });
 
   it('is not woken by what is no question', async () => {

@@ -74,8 +74,12 @@ function scene({ schedules = true, epoch = '' } = {}) {
     dropOtherLimits: async () => {},
     serverRunId: async () => redis.runId,
   };
-  const reconciler: Pick<Reconciler, 'restore' | 'renew' | 'enlist' | 'removeAbsent' | 'prune'> = {
+  const reconciler: Pick<
+    Reconciler,
+    'restore' | 'clockWentBack' | 'renew' | 'enlist' | 'removeAbsent' | 'prune'
+  > = {
     prune: () => {},
+    clockWentBack: (now) => void done.push(`remembers as of ${now - NOW}`),
     renew: async () => {
       await say('renew');
       return 7;
@@ -454,7 +458,7 @@ describe('a process whose Redis has another clock', () => {
     await beats(1);
     redis.steppedMs = -3_600_000;
 
-    expect(await beats(1)).toEqual(['renew', 'lost 3600000 ms, renewed 7']);
+    expect(await beats(1)).toEqual(['remembers as of -3600000', 'renew', 'lost 3600000 ms, renewed 7']);
     expect(await beats(1)).toEqual([]);
   });
 
@@ -466,7 +470,7 @@ describe('a process whose Redis has another clock', () => {
 
     await expect(member.beat()).rejects.toThrow('no answer to renew');
 
-    expect(await beats(1)).toEqual(['renew', 'lost 3600000 ms, renewed 7']);
+    expect(await beats(1)).toEqual(['remembers as of -3600000', 'renew', 'lost 3600000 ms, renewed 7']);
   });
 
   it.each([
@@ -480,11 +484,11 @@ describe('a process whose Redis has another clock', () => {
     expect(await beats(1)).toEqual([]);
   });
 
-  it('leaves it to the processes that dispatch', async () => {
+  it('leaves that to the processes that dispatch, but not what it remembers itself', async () => {
     const { redis, beats } = scene({ schedules: false });
     await beats(1);
     redis.steppedMs = -3_600_000;
 
-    expect(await beats(1)).toEqual(['lost 3600000 ms, renewed 0']);
+    expect(await beats(1)).toEqual(['remembers as of -3600000', 'lost 3600000 ms, renewed 0']);
   });
 });

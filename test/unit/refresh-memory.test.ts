@@ -39,6 +39,16 @@ describe('the memory of a process', () => {
     expect(memory.get(ID).requestLog).toEqual([NOW - 9]);
   });
 
+  it('counts what a clock that has gone back has dated from now on, also what a state still says of it', () => {
+    const memory = new Memory();
+    const later = NOW + 3_600_000;
+    memory.rememberRequests(ID, [later, later + 1], WINDOW_MS, later + 1);
+    memory.clockWentBack(NOW);
+    expect(memory.get(ID).requestLog).toEqual([NOW - 1, NOW]);
+    memory.rememberRequests(OTHER, [later, later + 1], WINDOW_MS, NOW);
+    expect(memory.get(OTHER).requestLog).toEqual([NOW - 1, NOW]);
+  });
+
   it('keeps no request for longer than the window', () => {
     const memory = new Memory();
     for (let i = 0; i < 1000; i++) memory.rememberRequests(ID, [NOW + i * 1000], WINDOW_MS, NOW + i * 1000);
@@ -69,7 +79,7 @@ describe('the memory of a process', () => {
     const memory = new Memory();
     memory.rememberRequests(ID, [NOW], WINDOW_MS, NOW);
     memory.rememberToken(ID, token(1));
-    memory.rememberRequests(ID, [NOW + 1], WINDOW_MS, NOW);
+    memory.rememberRequests(ID, [NOW + 1], WINDOW_MS, NOW + 1);
     expect(memory.get(ID)).toEqual({ token: token(1), requestLog: [NOW, NOW + 1] });
   });
 

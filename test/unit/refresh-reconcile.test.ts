@@ -87,7 +87,8 @@ function scene(configured: Hosts, managed: Hosts, known: Record<string, Known> =
     elapsed: () => (clockMs += 5),
     sleep: async (ms) => void rests.push(ms),
   });
-  return { reconciler, memory, done, rests, configure: (id: string, host: string) => hostOf.set(id, host) };
+  const configure = (id: string, host: string) => hostOf.set(id, host);
+  return { reconciler, memory, index, done, rests, configure };
 }
 
 const AGREED = async (): Promise<boolean> => true;
@@ -153,6 +154,19 @@ describe('targets that the configuration no longer names', () => {
     await reconciler.removeAbsent(AGREED);
     expect(memory.live(NOW, 1).size).toBe(0);
   });
+});
+
+it('a target whose token is given back is due where it is still planned as a dormant one', async () => {
+  const [awake = '', overslept = ''] = many('c', 2);
+  const { reconciler, done, memory, index } = scene({ h: [awake, overslept] }, { h: [awake, overslept] });
+  for (const id of [awake, overslept])
+    memory.rememberToken(id, {
+      ...{ accessToken: new Secret('x'), tokenType: 'Bearer', generation: 1 },
+      ...{ issuedAt: NOW, expiresAt: NOW + HOUR, digest: '', tenantId: '', refreshInMs: 0 },
+    });
+  index.get('h')?.set(overslept, NOW + 400 * 24 * HOUR);
+  expect(await reconciler.restore('everything')).toBe(2);
+  expect(done.filter((line) => line.startsWith('due'))).toEqual([`due ${overslept}`]);
 });
 
 describe('targets that have moved to another host', () => {

@@ -35,6 +35,7 @@ const anyScenario: fc.Arbitrary<Scenario> = fc
     lifeMs: fc.constantFrom(MINUTE_MS, 5 * MINUTE_MS, 20 * MINUTE_MS, 60 * MINUTE_MS),
     longerBy: fc.constantFrom(1, 1.5, 4),
     failingTenants: fc.constantFrom(0, 0, 1),
+    troubledTenants: fc.constantFrom(0, 0, 1),
     perHost: fc.constantFrom(1, 3, 10, 30, 300),
     takes: fc.constantFrom(0.05, 0.4, 0.8, 1, 2),
     retryAfterMs: fc.constantFrom(undefined, 1000, 10_000, 120_000),
@@ -162,6 +163,7 @@ const passingTrouble = anyScenario.map(
     perHost: 30,
     perTenant: 5,
     tenantThrottle: undefined,
+    troubledTenants: 0,
     identical: { count: 5, windowMs: 300_000 },
     lifetimes: scenario.lifetimes.map((group) => ({
       ...group,
@@ -203,7 +205,13 @@ const heldOutage = fc
     const scenario: Scenario = {
       ...{ ...rest, start: 'warm', issuedWithinMs: undefined, clients: 1, tenants: Math.ceil(targets / 4) },
       lifetimes: [{ minMs: lifeMs, maxMs: Math.round((lifeMs * longerBy) / 1000) * 1000, targets }],
-      ...{ failingTenants: 0, idpPerSecond: 2 * rest.perHost, retryAfterMs: 10_000, outages: [] },
+      ...{
+        failingTenants: 0,
+        troubledTenants: 0,
+        idpPerSecond: 2 * rest.perHost,
+        retryAfterMs: 10_000,
+        outages: [],
+      },
       ...{ tenantThrottle: undefined, daemons: 2, crashes: [], perTenant: 5, latestShare: 0.75 },
       identical: { count: 5, windowMs: 300_000 },
       forMs: 0,

@@ -39,6 +39,21 @@ describe('the picture of a run', () => {
     expect(svg).toContain('class="failed"');
   });
 
+  test('names outages inside it and beside each other, the others only in their tooltips', () => {
+    const svg = renderSvg(
+      run('--targets 20 --idp-rate 1 --outage 2m@0 --outage 3m@20m:hangs --outage 2h@450m --for 8h'),
+    );
+    const names = [
+      ...svg.matchAll(/<text class="outage-name" text-anchor="middle" x="([\d.]+)"[^>]*>([^<]*)</g),
+    ];
+    expect(names.map(([, , name]) => name)).toEqual(['outage (refuses), 2m', 'outage (refuses), 2h']);
+    for (const [, x, name = ''] of names) {
+      expect(Number(x) - 3 * name.length).toBeGreaterThanOrEqual(0);
+      expect(Number(x) + 3 * name.length).toBeLessThanOrEqual(960);
+    }
+    expect(svg).toContain('<title>outage (hangs), 3m</title>');
+  });
+
   test('of a cold start has all of it, tokens or not', () => {
     const svg = renderSvg(run('--targets 20 --start cold --idp-rate 1 --outage 1m@0 --for 2m'));
     expect(svg).not.toMatch(/NaN|undefined|Infinity/);
@@ -70,6 +85,12 @@ describe('the text of a run', () => {
     expect(text).toMatch(/holds 1m 53s of 20m: tokens that live 5m can hold at most/);
     expect(text).toMatch(/expired tokens +500 targets without a live token, for [\d,.]+ minutes together/);
     expect(text).toContain('0: a token ended before the next one came');
+  });
+
+  test('does not say that the fleet holds what a server that takes too little will not let it hold', () => {
+    const { summary, ...done } = run('--targets 500 --idp-rate 0.1 --limit 5 --for 1h');
+    expect(summary.problems).toEqual(['the server takes 0.1/s, and 0.26/s are planned: tokens expire']);
+    expect(textOf(done, 80)).not.toContain('The fleet holds');
   });
 });
 

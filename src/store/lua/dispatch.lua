@@ -213,7 +213,7 @@ while #claimed < gives do
 end
 if #claimed > 0 then
   pace.at = pace.at + #claimed * pace.intervalMs
-  store(gateKey, pace, 'seq', seq % #shares.turns)
+  store(gateKey, pace, 'seq', seq)
   if probing then
     closedUntil = now + tonumber(ARGV[9])
     redis.call('HSET', gateKey, 'probeUntil', closedUntil, 'probe', claimed[1])

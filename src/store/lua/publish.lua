@@ -36,10 +36,40 @@ if ARGV[13] == '1' and not state[4] then
   if type(idle) == 'number' then readAt = math.min(now, math.max(known, now - 1000 * idle)) end
 end
 redis.call('SET', KEYS[2], ARGV[4], 'PXAT', ARGV[3])
+
+local set = {'v', ARGV[9], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5], 'd', ARGV[10]}
+local gone = {'z'}
+local function put(field, value)
+  if value then
+    set[#set + 1] = field
+    set[#set + 1] = value
+  else
+    gone[#gone + 1] = field
+  end
+end
+if ARGV[11] ~= '' then put('t', ARGV[11]) end
+put('p', ARGV[12] ~= '0' and ARGV[12])
+put('u', ARGV[13] == '1' and readAt)
+if generation >= (tonumber(state[3]) or 0) then
+  put('s', ARGV[1])
+  for _, field in ipairs({'n', 'f', 'r', 'x'}) do put(field, nil) end
+end
+if generation >= (tonumber(state[4]) or 0) then
+  for _, field in ipairs({'w', 'b', 'c'}) do put(field, nil) end
+end
+if generation >= (tonumber(state[2]) or 0) then
+  put('a', ARGV[1])
+  put('l', nil)
+end
+redis.call('HSET', KEYS[1], unpack(set))
+redis.call('HDEL', KEYS[1], unpack(gone))
+redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[3]) - now + tonumber(ARGV[8]))
+redis.call('PUBLISH', ARGV[6], ARGV[7])
+
+-- Last, so that a server that knows none of this has written all the rest. Not for replicas and files, which do not
+-- hear of reads: there the write counts as one. So it does where this user may not dump or restore.
 local idleSeconds = math.floor((now - readAt) / 1000)
 if idleSeconds > 0 then
-  -- Not for replicas and files, which do not hear of reads: there the write counts as one. So it does where this user
-  -- may not dump or restore.
   redis.set_repl(redis.REPL_NONE)
   local value = redis.pcall('DUMP', KEYS[2])
   if type(value) == 'string' then
@@ -47,21 +77,4 @@ if idleSeconds > 0 then
   end
   redis.set_repl(redis.REPL_ALL)
 end
-redis.call('HSET', KEYS[1], 'v', ARGV[9], 'g', ARGV[1], 'i', ARGV[2], 'e', ARGV[3], 'h', ARGV[5], 'd', ARGV[10])
-if ARGV[11] ~= '' then redis.call('HSET', KEYS[1], 't', ARGV[11]) end
-local gone = {'z'}
-if ARGV[12] ~= '0' then redis.call('HSET', KEYS[1], 'p', ARGV[12]) else gone[#gone + 1] = 'p' end
-if ARGV[13] == '1' then redis.call('HSET', KEYS[1], 'u', readAt) else gone[#gone + 1] = 'u' end
-redis.call('HDEL', KEYS[1], unpack(gone))
-if generation >= (tonumber(state[3]) or 0) then
-  redis.call('HSET', KEYS[1], 's', ARGV[1])
-  redis.call('HDEL', KEYS[1], 'n', 'f', 'r', 'x')
-end
-if generation >= (tonumber(state[4]) or 0) then redis.call('HDEL', KEYS[1], 'w', 'b', 'c') end
-if generation >= (tonumber(state[2]) or 0) then
-  redis.call('HSET', KEYS[1], 'a', ARGV[1])
-  redis.call('HDEL', KEYS[1], 'l')
-end
-redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[3]) - now + tonumber(ARGV[8]))
-redis.call('PUBLISH', ARGV[6], ARGV[7])
 return {'published', now}
