@@ -25,6 +25,7 @@ export function startScheduler(parts: Parts, onError: (error: unknown) => void):
       marks,
       enqueue: (targets) => refreshQueue.add(targets),
       pausedUntil: (target) => member.pausedUntil(target),
+      mayRetire: () => member.allAgree(),
       epoch: () => member.epoch,
       draw,
     });

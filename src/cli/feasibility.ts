@@ -1,7 +1,7 @@
 import type { AfterOutage } from '../core/after-outage.ts';
-import { formatDuration } from '../core/duration.ts';
+import { formatDuration, rateText } from '../core/duration.ts';
 import { type ClientPlan, type HostPlan, USABLE_SHARE } from '../core/feasibility.ts';
-import { heldWords, lifeText, rateText } from '../core/feasibility-words.ts';
+import { heldWords, lifeText } from '../core/feasibility-words.ts';
 import { type Column, renderTable } from './table.ts';
 
 /** What each client asks for, and what it holds. */

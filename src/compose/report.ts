@@ -94,11 +94,19 @@ export function memberEvents(sources: {
     },
     restored: (restored) => log.warn({ restored }, 'gave back to Redis what it had missed'),
     kept: (kept) => awaiting({ kept }),
-    clockWentBack: ({ lostMs, renewed }) =>
-      log.error(
-        { lostSeconds: Math.round(lostMs / 1000), renewed },
-        'the clock of Redis has gone back: every token is wanted anew, since by this clock all seem younger than they are',
-      ),
+    clockWentBack: ({ lostMs, renewed }) => {
+      const lostSeconds = Math.round(lostMs / 1000);
+      if (renewed === undefined)
+        log.info(
+          { lostSeconds },
+          'the clock of Redis has gone back: what this process remembers of requests is dated anew, and whoever dispatches wants every token anew',
+        );
+      else
+        log.error(
+          { lostSeconds, renewed },
+          'the clock of Redis has gone back: every token is wanted anew, since by this clock all seem younger than they are',
+        );
+    },
     configured: ({ targets, enlisted }) =>
       log.info({ targets, ...enlisted }, 'took over the changed configuration'),
     removals: ({ removed, awaitingConfirmation }) => {

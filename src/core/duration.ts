@@ -39,6 +39,20 @@ export function formatDuration(ms: number): string {
   return join(Math.floor(s / 86_400), 'd', Math.floor((s % 86_400) / 3600), 'h');
 }
 
+/** As the configuration takes it, one number and one unit: `450s`, `90m`, `1500ms`. Rounded down to whole milliseconds. */
+export function settingDuration(ms: number): string {
+  const whole = Math.floor(ms);
+  const unit = (['d', 'h', 'm', 's'] as const).find((one) => whole > 0 && whole % UNIT_MS[one] === 0) ?? 'ms';
+  return `${whole / UNIT_MS[unit]}${unit}`;
+}
+
+/** A rate for people: `0.25/s`, `24/s`; below one a minute by the hour, `22/h`. */
+export function rateText(countPerSecond: number): string {
+  const isSeldom = countPerSecond > 0 && countPerSecond < 1 / 60;
+  const count = isSeldom ? 3600 * countPerSecond : countPerSecond;
+  return `${count >= 10 ? Math.round(count) : Number(count.toPrecision(2))}/${isSeldom ? 'h' : 's'}`;
+}
+
 function join(large: number, largeUnit: string, small: number, smallUnit: string): string {
   return small === 0 ? `${large}${largeUnit}` : `${large}${largeUnit} ${small}${smallUnit}`;
 }

@@ -1,3 +1,5 @@
+import { rateText } from './duration.ts';
+
 /**
  * How fast requests of one scope may follow each other. The configured limit is the ceiling. What a server refuses
  * lowers the rate, and time alone raises it again, so that nothing has to be written while all is well.
@@ -95,12 +97,9 @@ export function slowStart(pace: Pace, ceiling: number, now: number): Pace {
 export function describeLowered(pace: Pace, ceiling: number, now: number): string | undefined {
   const current = rateAt(pace, ceiling, now);
   if (current > NEARLY * ceiling) return undefined;
-  const refused = pace.refused === 0 ? '' : `, refused at ${formatPerSecond(pace.refused)}`;
-  return `${formatPerSecond(current)} of ${formatPerSecond(ceiling)}${refused}`;
+  const refused = pace.refused === 0 ? '' : `, refused at ${rateText(pace.refused)}`;
+  return `${rateText(current)} of ${rateText(ceiling)}${refused}`;
 }
 
 /** Share of the ceiling from which on nobody would see a difference. */
 const NEARLY = 0.995;
-
-const formatPerSecond = (rate: number): string =>
-  `${rate >= 10 ? Math.round(rate) : Number(rate.toPrecision(2))}/s`;

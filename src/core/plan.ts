@@ -68,9 +68,12 @@ export function outlivedMs(lifeMs: number, leftMs: number): number {
 const beforeOutage = (lifeMs: number, outageMs: number): number =>
   1 - (outageMs + recoveryMs(lifeMs, outageMs)) / lifeMs;
 
+/** More than calculating with shares of a life is off by, and less than anybody would notice, ms. */
+export const ROUNDING_MS = 0.001;
+
 /** Whether tokens of `lifeMs` can outlive such an outage at all, and are refreshed early enough for it. */
 export const isInReach = (lifeMs: number, outageMs: number): boolean =>
-  beforeOutage(lifeMs, outageMs) >= LATEST_AT_LEAST;
+  outageMs + recoveryMs(lifeMs, outageMs) <= (1 - LATEST_AT_LEAST) * lifeMs + ROUNDING_MS;
 
 /** The longest outage that tokens of `lifeMs` outlive where a longer one, out of their reach, is asked for. */
 export const heldOutOfReachMs = (lifeMs: number): number =>
@@ -89,9 +92,9 @@ export type WindowPolicy = Pick<TargetPolicy, 'outageTargetMs' | 'latestShare' |
 /**
  * When to refresh a token of `lifeMs`, so that what is left outlives an outage of `outageTargetMs` and the recovery
  * from it, as far as the life allows. `refreshInMs`: when the server itself would have it refreshed (`refresh_in`),
- * which is where the window begins, but neither before 12 % of the life nor at its own end; 0: it did not say. A plan uses one request less than the
- * identical limit gives, which stays for an operator; where that makes the cycle longer than the window, the limit
- * wins.
+ * which is where the window begins, but neither before 12 % of the life nor at its own end; 0: it did not say. A plan
+ * uses one request less than the identical limit gives, which stays for an operator; where that makes the cycle longer
+ * than the window, the limit wins.
  */
 export function refreshWindow(lifeMs: number, policy: WindowPolicy, refreshInMs = 0): RefreshWindow {
   const latest = latestOf(lifeMs, policy);

@@ -21,9 +21,13 @@ export const BEYOND_ANY_PLAN_MS = 32 * DAY_MS;
 
 type RetirePolicy = Pick<TargetPolicy, 'retireUnreadAfterMs'>;
 
-/** Whether it is left alone until somebody asks. One that is wanted, or whose client no longer retires, is not. */
+/**
+ * Whether it is left alone until somebody asks. One that is wanted, or whose client no longer retires, is not; nor is one
+ * that has got a token since, of a daemon that does not know of dormancy and so has not ended it.
+ */
 export function isDormant(state: TargetState, policy: RetirePolicy): boolean {
-  return state.dormantSince > 0 && !isWanted(state) && policy.retireUnreadAfterMs !== undefined;
+  const isLeftAlone = state.dormantSince > state.issuedAt && !isWanted(state);
+  return isLeftAlone && policy.retireUnreadAfterMs !== undefined;
 }
 
 /**
@@ -43,6 +47,7 @@ export function isUnread(
 ): boolean {
   const { retireUnreadAfterMs } = policy;
   if (retireUnreadAfterMs === undefined || idleMs === undefined) return false;
+  // Also one whose dormancy has ended does not retire before it has lost its mark, which a retirement would keep.
   if (isWanted(state) || state.dormantSince > 0 || !hasLiveToken(state, now)) return false;
   // Who takes a token once and uses it to its end is a reader, however short the option.
   const atLeastMs = Math.max(retireUnreadAfterMs, state.expiresAt - state.issuedAt);

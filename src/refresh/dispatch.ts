@@ -19,6 +19,8 @@ export interface DispatchDependencies {
   readonly enqueue: (targets: readonly TargetId[]) => Promise<void>;
   /** Until when an operator has paused a target; undefined: not. */
   readonly pausedUntil: (target: TargetId) => number | undefined;
+  /** Whether what is unread may retire: not while another process may have been told never to retire it. */
+  readonly mayRetire: () => boolean;
   readonly epoch: () => string;
   readonly draw: Draw;
 }
@@ -41,7 +43,7 @@ export const PAUSED_LOOK_MS = 30_000;
  */
 const UNKNOWN_SOON_MS = 500;
 const UNKNOWN_LATE_MS = 5000;
-/** What was to be retired, and has just got another token or an attempt, is looked at again after this. */
+/** What was to be retired, and has just got another token or an attempt, or may not, is looked at again after this. */
 const NOT_RETIRED_LOOK_MS = 1000;
 
 /** Moves what is due to ready and claims from ready, for one host. Any number run side by side. */
@@ -101,6 +103,7 @@ export class Dispatcher {
     states: readonly TargetState[],
     now: number,
   ): Promise<ReadonlyMap<TargetId, number | undefined>> {
+    if (!this.#deps.mayRetire()) return new Map();
     const targets = due
       .filter(({ target }, i) => {
         const policy = this.#deps.catalogue().get(target);
@@ -129,7 +132,7 @@ export class Dispatcher {
     const decision = decide(state, policy, now, hold, idleMs);
     // Its state says so before its due score does: whoever is stopped between the two finds a dormant target due.
     if (decision.act === 'wait' && decision.reason === 'dormant') {
-      const isRetired = await this.#deps.states.retire(target, state.generation);
+      const isRetired = this.#deps.mayRetire() && (await this.#deps.states.retire(target, state.generation));
       if (!isRetired) return waitUntil(now + NOT_RETIRED_LOOK_MS);
     }
     if (decision.act === 'wait')

@@ -23,8 +23,11 @@ export interface MemberEvents {
   readonly kept: (kept: ReadonlyMap<string, number>) => void;
   /** A change of the configuration is taken over, and what it asks for is managed. */
   readonly configured: (event: { targets: number; enlisted: Enlisted | undefined }) => void;
-  /** Redis time has gone back, as after a failover; `renewed`: so many tokens are wanted anew. */
-  readonly clockWentBack: (event: { lostMs: number; renewed: number }) => void;
+  /**
+   * Redis time has gone back, as after a failover. `renewed`: so many tokens are wanted anew; undefined: this process
+   * does not dispatch, and leaves that to those that do.
+   */
+  readonly clockWentBack: (event: { lostMs: number; renewed: number | undefined }) => void;
 }
 
 export interface MemberDependencies {
@@ -64,6 +67,8 @@ export class Member {
   #beats = 0;
   #beatsInAgreement = 0;
   #removeAtBeat = 0;
+  /** Whether a process with another configuration may have retired what this one would not. */
+  #mayOversleep = true;
   /** Whether the limits for tenants that the fleet goes by are those of this process, and not slower ones of another. */
   #ownLimitsHold = false;
   #view: FleetView = { now: 0, epoch: '', processes: [] };
@@ -114,6 +119,7 @@ export class Member {
       [...catalogue.hosts()].map(([host, { perHost }]) => [host, perSecond(perHost)]),
     );
     this.#view = await fleet.heartbeat({ id, configHash: catalogue.hash, writtenHash, limits });
+    if (!this.allAgree()) this.#mayOversleep = true;
   }
 
   /** What the fleet may ask of a host; undefined where this process does not know it. */
@@ -123,7 +129,7 @@ export class Member {
   }
 
   async #publishLimits(): Promise<void> {
-    const agreed = this.#allAgree();
+    const agreed = this.allAgree();
     await this.#deps.fleet.publishLimits(agreed);
     this.#ownLimitsHold = agreed;
   }
@@ -139,9 +145,10 @@ export class Member {
     if (this.#beats % RELOAD_EVERY_BEATS === 0 || this.#inEffect.isStale) await this.reload();
     if (this.#beats % PRUNE_EVERY_BEATS === 0) this.#deps.reconciler.prune(this.#view.now);
     if (this.#deps.schedules && this.#beats % REMOVE_EVERY_BEATS === 0) await this.#removeAbsent();
-    this.#beatsInAgreement = this.#allAgree() ? this.#beatsInAgreement + 1 : 0;
+    this.#beatsInAgreement = this.allAgree() ? this.#beatsInAgreement + 1 : 0;
     if (this.#beatsInAgreement === 0) this.#ownLimitsHold = false;
     else if (!this.#ownLimitsHold) await this.#publishLimits();
+    if (this.#beatsInAgreement > 0 && this.#mayOversleep) await this.#wakeOverslept();
     if (this.#beatsInAgreement % SETTLED_BEATS === SETTLED_BEATS - 1) this.#deps.configuration.settle();
   }
 
@@ -167,9 +174,22 @@ export class Member {
     this.#lostMs = Math.max(this.#lostMs, clock.goneBackMs(this.#view.now));
     if (this.#lostMs === 0) return;
     reconciler.clockWentBack(this.#view.now);
-    const renewed = schedules ? await reconciler.renew() : 0;
+    const renewed = schedules ? await reconciler.renew() : undefined;
     events.clockWentBack({ lostMs: this.#lostMs, renewed });
     this.#lostMs = 0;
+  }
+
+  /** Only once all agree: a process that differs would retire it again. */
+  async #wakeOverslept(): Promise<void> {
+    const { schedules, reconciler } = this.#deps;
+    // Cleared first: whoever comes meanwhile with another configuration sets it again.
+    this.#mayOversleep = false;
+    try {
+      if (schedules) await reconciler.wakeOverslept();
+    } catch (error) {
+      this.#mayOversleep = true;
+      throw error;
+    }
   }
 
   /** After a gap: what was acquired meanwhile; after a restart of the server, whose file may be old, everything. */
@@ -230,10 +250,11 @@ export class Member {
   /** Asks whether all live processes manage the same targets, as removals need it. */
   async agrees(): Promise<boolean> {
     await this.sayAlive();
-    return this.#allAgree();
+    return this.allAgree();
   }
 
-  #allAgree(): boolean {
+  /** Whether all that lived at the last heartbeat manage the same targets in the same way. */
+  allAgree(): boolean {
     return this.#view.processes.every(({ configHash }) => configHash === this.catalogue.hash);
   }
 
@@ -254,7 +275,7 @@ export class Member {
     );
     if (removals.awaitingConfirmation.size > 0) this.#removeAtBeat = this.#beats + REMOVE_AGAIN_AFTER_BEATS;
     // Redis manages nothing else any more: what was dropped must not come back with the next change.
-    else if (this.#allAgree()) configuration.settle();
+    else if (this.allAgree()) configuration.settle();
     events.removals(removals);
   }
 

@@ -66,6 +66,7 @@ export interface IndexesPort {
   hosts(): Promise<string[]>;
   count(host: string): Promise<number>;
   scan(host: string): AsyncIterable<readonly Due[]>;
+  beyond(host: string, at: number, pageSize: number): AsyncIterable<readonly Due[]>;
 }
 
 export interface GatesPort {

@@ -3,7 +3,7 @@ import { isTarget, parseTarget, type TargetId } from '../core/target.ts';
 import { renewAll } from './clock-back.ts';
 import { type EnlistDependencies, type Enlisted, type EnlistOptions, enlist } from './enlist.ts';
 import type { Memory } from './memory.ts';
-import { makeOversleptDue } from './overslept.ts';
+import { makeOversleptDue, wakeOverslept } from './overslept.ts';
 import type { IndexesPort, StatesPort } from './ports.ts';
 
 export interface ReconcileDependencies extends EnlistDependencies {
@@ -44,6 +44,11 @@ export class Reconciler {
   /** Wants every token anew after Redis time has gone back. Gives how many there are. */
   async renew(): Promise<number> {
     return renewAll(this.#deps);
+  }
+
+  /** Makes due what other configurations have left asleep and this one does not. Gives how many there were. */
+  async wakeOverslept(): Promise<number> {
+    return wakeOverslept(this.#deps);
   }
 
   /** Gives Redis back what this process remembers: everything, or only what Redis could not take at the time. */

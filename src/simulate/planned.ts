@@ -1,5 +1,6 @@
+import { rateText } from '../core/duration.ts';
 import { type ClientPlan, type HostPlan, type Life, planHost } from '../core/feasibility.ts';
-import { feasibilityProblems, rateText } from '../core/feasibility-words.ts';
+import { feasibilityProblems } from '../core/feasibility-words.ts';
 import { type Scenario, targetCount } from './scenario.ts';
 import { HOST } from './targets.ts';
 

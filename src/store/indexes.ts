@@ -246,6 +246,27 @@ export class Indexes {
       yield pairs(flat);
     } while (cursor !== '0');
   }
+
+  /**
+   * The targets of a host that are due after `at`, the earliest first, in pages of about `pageSize`: more where many are
+   * due at one moment. One that is moved ahead meanwhile may come twice; none is missed because others are moved.
+   */
+  async *beyond(host: string, at: number, pageSize: number): AsyncGenerator<readonly Due[]> {
+    let from = `(${at}`;
+    // Those at the moment at which the last page ended: the next one begins there, since more may be due just then.
+    let seen: ReadonlySet<TargetId> = new Set();
+    for (;;) {
+      const most = pageSize + seen.size;
+      const range = [this.#keys.due(host), from, '+inf', 'WITHSCORES', 'LIMIT', 0, most] as const;
+      const found = pairs(await this.#redis.zrangebyscore(...range));
+      const page = found.filter(({ target }) => !seen.has(target));
+      if (page.length > 0) yield page;
+      if (found.length < most) return;
+      const last = found[found.length - 1]?.dueAt;
+      seen = new Set(found.filter(({ dueAt }) => dueAt === last).map(({ target }) => target));
+      from = String(last);
+    }
+  }
 }
 
 function pairs(flat: readonly string[]): Due[] {

@@ -197,6 +197,7 @@ function assemble(redis: Redis, blocking: Redis, namespace: string, catalogue: (
         ...shared,
         enqueue: (targets) => refreshQueue.add(targets),
         pausedUntil: () => undefined,
+        mayRetire: () => true,
         epoch: () => EPOCH,
       }),
   };

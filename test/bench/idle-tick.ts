@@ -75,6 +75,7 @@ function dispatcher(redis: Redis, keys: Keys, host: string): Dispatcher {
     marks: new Marks(redis, keys),
     enqueue: async () => {},
     pausedUntil: () => undefined,
+    mayRetire: () => true,
     epoch: () => EPOCH,
     draw: Math.random,
   });

@@ -104,6 +104,55 @@ test('what somebody has woken is refreshed on after Redis came back with a file 
   expect((await daemon.stop()).code).toBe(0);
 });
 
+test('while two daemons differ in it nothing retires, and what had is awake once they agree', {
+  timeout: 60_000,
+}, async () => {
+  const { url, namespace } = sharedRedis();
+  const idp = await startMockIdp('--lifetime', '4s');
+  const common = {
+    ...{ redisUrl: url, namespace, idpUrl: idp.url, clients: mockClient(idp.url, 4) },
+    limits: '{ perHost: 100/s, perTenant: 100/s, identical: 30/20s }',
+  };
+  const never = fleet({ ...common, refresh: '{ retireUnreadAfter: never }' });
+  // It refreshes nothing, so that whatever is known of reads stays known to the other, which retires by it.
+  const scheduler = await never.start('scheduler');
+  const retiring = await fleet({ ...common, refresh: '{ retireUnreadAfter: 1s }' }).start();
+  const redis = connect(url);
+  const tenants = ['t0', 't1', 't2', 't3'];
+  const key = (tenant: string): string => `${namespace}:token:demo/${tenant}/graph`;
+  const state = (tenant: string): string => `{${key(tenant)}}:s`;
+  await eventually(
+    async () => {
+      const requests = await idp.requests();
+      return tenants.every((tenant) => requests.filter((sent) => sent.tenant === tenant).length >= 6);
+    },
+    'all are refreshed on though nobody reads',
+    30_000,
+  );
+  expect(await redis.hget(state('t0'), 'u')).not.toBeNull();
+  expect(await Promise.all(tenants.map((tenant) => redis.hget(state(tenant), 'z')))).toEqual([
+    ...[null, null, null, null],
+  ]);
+
+  // As if one had retired it that had not yet heard of the other.
+  const dueKey = (await redis.keys(`{${namespace}}:due:*`))[0] as string;
+  const dueInMs = async () => Number(await redis.zscore(dueKey, 'demo/t0/graph')) - Date.now();
+  await eventually(
+    async () => (await dueInMs()) > 500 && (await redis.hget(state('t0'), 'l')) === null,
+    'a moment at which nobody works on it',
+  );
+  await redis
+    .multi()
+    .hset(state('t0'), 'z', Date.now())
+    .zadd(dueKey, 'XX', Date.now() + 400 * 86_400_000, 'demo/t0/graph')
+    .del(key('t0'))
+    .exec();
+  expect((await retiring.stop()).code).toBe(0);
+  const worker = await never.start('worker');
+  await eventually(async () => (await redis.exists(key('t0'))) === 1, 'it is refreshed again', 10_000);
+  for (const daemon of [scheduler, worker]) expect((await daemon.stop()).code).toBe(0);
+});
+
 test('a daemon that cannot know what is read says so once, and refreshes on', {
   timeout: 60_000,
 }, async () => {

@@ -308,7 +308,7 @@ describe('check', () => {
     expect(code).toBe(1);
     expect(stdout).toContain('5m (seen)');
     expect(stdout).toContain(
-      'Problem: client billing holds 2 of 20 min: tokens that live 5m can hold at most 3m; set refresh.outageTarget to that or less, or have tokens live longer',
+      'Problem: client billing holds 2 of 20 min: tokens that live 5m can hold at most 3m; set refresh.outageTarget to 3m or less, or have tokens live longer',
     );
   });
 
@@ -317,7 +317,7 @@ describe('check', () => {
     const cli = commandLine(configText({ redisUrl: url, namespace, perHost: '1/1h' }));
     const { code, stdout } = await cli.run('check');
     expect(code).toBe(1);
-    expect(stdout).toMatch(/asked for +[\d.]+\/s, of 0\.00022\/s that plans may use/);
+    expect(stdout).toMatch(/asked for +6\.7\/h, of 0\.8\/h that plans may use/);
     expect(stdout).toContain(`Problem: ${HOST} asks for more than 80 % of limits.perHost`);
   });
 });

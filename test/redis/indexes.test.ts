@@ -134,6 +134,37 @@ test('a host in which something is enlisted just after it was seen empty is not 
   expect(await indexes.hosts()).toEqual([HOST]);
 });
 
+test.each([
+  ['each at its own moment', 1, 7],
+  ['several at each moment', 3, 7],
+  ['more at each moment than a page holds', 20, 7],
+  ['all on one page', 1, 100],
+  ['pages that fit exactly', 1, 10],
+])('what is due beyond a moment comes once and in order: %s', async (_what, together, pageSize) => {
+  const { indexes, now } = await setUp();
+  const entries = many(60).map((target, i) => ({ target, dueAt: now + Math.floor(i / together) * together }));
+  await indexes.enlist(HOST, entries);
+  const at = now + 19;
+  const seen: { target: string; dueAt: number }[] = [];
+  for await (const page of indexes.beyond(HOST, at, pageSize)) {
+    expect(page.length).toBeLessThanOrEqual(pageSize + together);
+    seen.push(...page);
+    // What has been dealt with is moved: none of the others is missed for it.
+    await indexes.setDue(
+      HOST,
+      page.filter((_entry, i) => i % 2 === 0).map(({ target }) => target),
+      now,
+    );
+  }
+  expect(seen.map(({ target }) => target).toSorted()).toEqual(
+    entries
+      .filter(({ dueAt }) => dueAt > at)
+      .map(({ target }) => target)
+      .toSorted(),
+  );
+  expect(seen).toEqual(seen.toSorted((a, b) => a.dueAt - b.dueAt));
+});
+
 test.each([0, 1, 100, 5000])('a scan of %d targets shows each with its score', async (count) => {
   const { indexes, now } = await setUp();
   const entries = many(count).map((target, i) => ({ target, dueAt: now + i }));

@@ -64,6 +64,7 @@ async function start(
     marks: new Marks(redis, keys),
     enqueue: async (targets) => void claimed.push(...targets),
     pausedUntil: () => undefined,
+    mayRetire: () => true,
     epoch: () => 'the epoch',
   });
   const startedAt = performance.now();

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { reportRefresh } from '../../src/compose/report.ts';
+import { HealthState } from '../../src/compose/health.ts';
+import { memberEvents, reportRefresh } from '../../src/compose/report.ts';
 import type { Target } from '../../src/core/client.ts';
 import { classify } from '../../src/core/failure.ts';
 import type { Logger } from '../../src/observe/log.ts';
@@ -54,3 +55,18 @@ test("a server's numbers that nobody knows share one label, and the log names th
   expect(await labelsOf(reported)).toMatchObject([{}, { code: 'AADSTS other' }]);
   expect(reported.lines).toMatchObject([{ failure: { code: 'AADSTS4711' } }]);
 });
+
+test.each([
+  [7, 'error', /every token is wanted anew, since/, { lostSeconds: 3600, renewed: 7 }],
+  [undefined, 'info', /remembers of requests is dated anew/, { lostSeconds: 3600 }],
+] as const)(
+  'a clock that has gone back is told of as what it means for the process: %j',
+  (renewed, level, says, fields) => {
+    const told: unknown[] = [];
+    const tell = (as: string) => (line: object, message: string) => told.push([as, line, message]);
+    const log = { error: tell('error'), info: tell('info') } as unknown as Logger;
+    const { clockWentBack } = memberEvents({ log, metrics: new Metrics(), health: new HealthState() });
+    clockWentBack({ lostMs: 3_600_000, renewed });
+    expect(told).toEqual([[level, fields, expect.stringMatching(says)]]);
+  },
+);

@@ -1,6 +1,12 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { formatDuration, parseDurationMs, parseRate, perSecond } from '../../src/core/duration.ts';
+import {
+  formatDuration,
+  parseDurationMs,
+  parseRate,
+  perSecond,
+  settingDuration,
+} from '../../src/core/duration.ts';
 
 const MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -74,6 +80,31 @@ describe('a duration for people', () => {
         const read = parts.reduce((sum, part) => sum + (parseDurationMs(part) ?? Number.NaN), 0);
         const unit = ms < 1000 ? 0 : ms < MS.h ? MS.s / 2 : ms < MS.d ? MS.m : MS.h;
         expect(Math.abs(read - ms)).toBeLessThanOrEqual(unit);
+      }),
+    );
+  });
+});
+
+describe('a duration for the configuration', () => {
+  test.each([
+    [450_000, '450s'],
+    [5_400_000, '90m'],
+    [3_600_000, '1h'],
+    [86_400_000, '1d'],
+    [1500, '1500ms'],
+    [999.9, '999ms'],
+  ])('of %d ms is %s', (ms, text) => {
+    expect(settingDuration(ms)).toBe(text);
+  });
+
+  it('is read as what it was', () => {
+    const anyMs = fc.oneof(
+      fc.integer({ min: 1, max: 400 * MS.d }),
+      fc.integer({ min: 1, max: 9000 }).map((s) => s * MS.s),
+    );
+    fc.assert(
+      fc.property(anyMs, (ms) => {
+        expect(parseDurationMs(settingDuration(ms))).toBe(ms);
       }),
     );
   });

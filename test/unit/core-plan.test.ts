@@ -8,6 +8,7 @@ import {
   longestHeldMs,
   outlivedMs,
   plannedRequests,
+  ROUNDING_MS,
   recoveryMs,
   refreshWindow,
   slotWidthMs,
@@ -158,6 +159,44 @@ describe('the longest outage', () => {
         },
       ),
     );
+  });
+
+  it('is held where it is asked for in the second to which it is rounded down', () => {
+    const anySeconds = fc.oneof(
+      fc.integer({ min: 2, max: 86_400 }),
+      fc.integer({ min: 2, max: 31 * 86_400 }),
+    );
+    fc.assert(
+      fc.property(anySeconds, anyPolicy, (seconds, { identical }) => {
+        const [lifeMs, cycleMs] = [seconds * 1000, identicalCycleMs(identical)];
+        const outageTargetMs = Math.floor((longestHeldMs(lifeMs, cycleMs) + ROUNDING_MS) / 1000) * 1000;
+        fc.pre(outageTargetMs > 0);
+        expect(isInReach(lifeMs, outageTargetMs)).toBe(true);
+        const { latest } = refreshWindow(lifeMs, { outageTargetMs, identical });
+        const leftMs = Math.min((1 - latest) * lifeMs, lifeMs - cycleMs);
+        expect(outlivedMs(lifeMs, leftMs)).toBeGreaterThan(outageTargetMs - 1);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  it('is in reach whatever the life', () => {
+    fc.assert(
+      fc.property(anyLife, (lifeMs) => {
+        expect(isInReach(lifeMs, longestHeldMs(lifeMs, 0))).toBe(true);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
+  test.each([
+    [10 * MINUTE, 450_000],
+    [60 * MINUTE, 2_850_000],
+    [5 * MINUTE, 210_000],
+  ])('that tokens of %d ms can be asked for is %d ms, and not a millisecond more', (lifeMs, outageMs) => {
+    expect(longestHeldMs(lifeMs, 0)).toBeCloseTo(outageMs, 6);
+    expect(isInReach(lifeMs, outageMs)).toBe(true);
+    expect(isInReach(lifeMs, outageMs + 1)).toBe(false);
   });
 
   it('is half of the life, without the recovery, where more is asked for than can be held', () => {

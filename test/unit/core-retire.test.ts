@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { conditionOf } from '../../src/core/condition.ts';
 import { decide } from '../../src/core/decide.ts';
-import { isUnread, lastLookAt, looksUnread } from '../../src/core/retire.ts';
+import { isDormant, isUnread, lastLookAt, looksUnread } from '../../src/core/retire.ts';
 import { EMPTY_STATE, type TargetPolicy, type TargetState } from '../../src/core/state.ts';
 
 const NOW = Date.UTC(2026, 10, 22, 12);
@@ -30,7 +30,7 @@ const aged = (usedMs: number, changes: Changes = {}): TargetState => ({
   ...changes,
 });
 const DUE = aged(30 * MINUTE);
-const DORMANT = aged(2 * DAY, { dormantSince: NOW - 2 * DAY });
+const DORMANT = aged(2 * DAY + 54 * MINUTE, { dormantSince: NOW - 2 * DAY });
 const WANTED: Changes = { wanted: 11, wantedBy: 'by oncall' };
 
 describe('a due target that nobody reads', () => {
@@ -56,6 +56,12 @@ describe('a due target that nobody reads', () => {
       'dormant',
     ],
     ['is fresh before it is due', aged(MINUTE), 5 * DAY, 'fresh'],
+    [
+      'is refreshed when a daemon that knows of no dormancy has woken it and left its mark',
+      aged(54 * MINUTE, { dormantSince: NOW - HOUR }),
+      5 * DAY,
+      'due',
+    ],
   ])('%s', (_what, state, idleMs, reason) => {
     expect(decide(state, POLICY, NOW, undefined, idleMs)).toMatchObject({ reason });
     expect(decide(state, OFF, NOW, undefined, idleMs).reason).not.toMatch(/unread|dormant/);
@@ -102,6 +108,15 @@ describe('a dormant target', () => {
     expect(decide(wanted, POLICY, NOW)).toMatchObject({ act: 'refresh', reason: 'wanted' });
     expect(conditionOf(wanted, undefined, NOW)).toBe('expired');
     expect(decide(DORMANT, OFF, NOW)).toMatchObject({ act: 'refresh', reason: 'expired' });
+  });
+
+  it('is dormant no longer once it has got a token, also of a daemon that does not say so', () => {
+    const issuedAt = NOW - 30 * MINUTE;
+    const woken = { ...DORMANT, issuedAt, expiresAt: issuedAt + HOUR };
+    expect(isDormant({ ...woken, dormantSince: issuedAt + 1 }, POLICY)).toBe(true);
+    expect(isDormant({ ...woken, dormantSince: issuedAt }, POLICY)).toBe(false);
+    expect(decide(woken, POLICY, NOW)).toMatchObject({ act: 'refresh', reason: 'due' });
+    expect(decide({ ...woken, expiresAt: NOW }, POLICY, NOW)).toMatchObject({ reason: 'expired' });
   });
 });
 

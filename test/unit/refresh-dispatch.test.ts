@@ -41,11 +41,13 @@ interface Scene {
   readonly idleMs?: Readonly<Record<string, number>>;
   /** Another token or attempt comes before a target can be retired. */
   readonly moved?: boolean;
+  /** Whether all processes have the same configuration, each time that it is asked. */
+  readonly mayRetire?: () => boolean;
 }
 
 /** A dispatcher before an index that answers as told: what it filed, queued and asked for. */
 function scene({ answers = [], paused = {}, draw = 0.5, enqueue, rates = [RATE], ...others }: Scene) {
-  const { marks = {}, retireUnreadAfterMs, idleMs = {}, moved = false } = others;
+  const { marks = {}, retireUnreadAfterMs, idleMs = {}, moved = false, mayRetire = () => true } = others;
   const filed: (readonly Filed[])[] = [];
   const asked: { epoch: string; host: string; mostWaiting: number }[] = [];
   const queued: string[] = [];
@@ -88,6 +90,7 @@ function scene({ answers = [], paused = {}, draw = 0.5, enqueue, rates = [RATE],
     marks: { read: async (clients) => clients.map((client) => marks[client] ?? []) },
     enqueue: enqueue ?? (async (targets) => void queued.push(...targets)),
     pausedUntil: (target) => paused[target],
+    mayRetire,
     epoch: () => 'epoch-1',
     draw: () => draw,
   });
@@ -180,6 +183,28 @@ describe('a target that has come due', () => {
 
   it('that was to be left alone and has just changed is looked at again', async () => {
     const options = { retireUnreadAfterMs: 2 * HOUR, idleMs: { 'c/ending/r': 5 * HOUR }, moved: true };
+    expect(await fileOf('c/ending/r', options)).toMatchObject({ as: 'wait', score: NOW + 1000 });
+  });
+
+  it('and is unread is refreshed on, and nobody asks, while the fleet has different configurations', async () => {
+    const { dispatcher, filed, asksIdle, retired } = scene({
+      ...{ retireUnreadAfterMs: 2 * HOUR, idleMs: { 'c/unread/r': 5 * HOUR, 'c/ending/r': 5 * HOUR } },
+      ...{ answers: [{ due: due('c/unread/r', 'c/ending/r', 'c/dormant/r') }], mayRetire: () => false },
+    });
+    await dispatcher.step(RATE);
+    await dispatcher.step(RATE);
+    expect(filed[1]?.map(({ as, score }) => [as, as === 'ready' || score - NOW])).toEqual([
+      ['ready', true],
+      ['ready', true],
+      ['wait', 1000],
+    ]);
+    expect({ asksIdle, retired }).toEqual({ asksIdle: [], retired: [] });
+  });
+
+  it('and was found unread just before another configuration came does not retire', async () => {
+    const answers = [true, false];
+    const mayRetire = () => answers.shift() ?? false;
+    const options = { retireUnreadAfterMs: 2 * HOUR, idleMs: { 'c/ending/r': 5 * HOUR }, mayRetire };
     expect(await fileOf('c/ending/r', options)).toMatchObject({ as: 'wait', score: NOW + 1000 });
   });
 

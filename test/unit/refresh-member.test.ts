@@ -33,6 +33,8 @@ function scene({ schedules = true, epoch = '' } = {}) {
     confirmed: new Map<string, number>(),
     /** What is written in the configuration of this process, and what it is kept with. */
     configured: { written: 'hash', offered: undefined as string | undefined, kept: '', settled: 0 },
+    /** How often what others have left asleep was looked for. */
+    woken: 0,
     /** The call that fails next, as when Redis goes away between two commands. */
     fails: undefined as string | undefined,
   };
@@ -76,10 +78,15 @@ function scene({ schedules = true, epoch = '' } = {}) {
   };
   const reconciler: Pick<
     Reconciler,
-    'restore' | 'clockWentBack' | 'renew' | 'enlist' | 'removeAbsent' | 'prune'
+    'restore' | 'clockWentBack' | 'renew' | 'enlist' | 'removeAbsent' | 'prune' | 'wakeOverslept'
   > = {
     prune: () => {},
     clockWentBack: (now) => void done.push(`remembers as of ${now - NOW}`),
+    wakeOverslept: async () => {
+      if (redis.fails === 'wake') await say('wake');
+      redis.woken += 1;
+      return 0;
+    },
     renew: async () => {
       await say('renew');
       return 7;
@@ -337,6 +344,51 @@ describe('what the configuration no longer names', () => {
   });
 });
 
+describe('what other configurations have left asleep', () => {
+  it('is looked for once after joining', async () => {
+    const { redis, beats } = scene();
+    await beats(20);
+    expect(redis.woken).toBe(1);
+  });
+
+  it('is looked for when the fleet agrees again, and not while it does not', async () => {
+    const { member, redis, beats } = scene();
+    await beats(3);
+    redis.others = ['hash', 'other'];
+    await beats(3);
+    expect(member.allAgree()).toBe(false);
+    expect(redis.woken).toBe(1);
+    redis.others = ['hash'];
+    await beats(3);
+    expect(member.allAgree()).toBe(true);
+    expect(redis.woken).toBe(2);
+  });
+
+  it('is looked for also when the others differed between two beats only', async () => {
+    const { member, redis, beats } = scene();
+    await beats(3);
+    redis.others = ['other'];
+    await member.sayAlive();
+    redis.others = [];
+    await beats(3);
+    expect(redis.woken).toBe(2);
+  });
+
+  it('is looked for again until that has been done', async () => {
+    const { member, redis, beats } = scene();
+    redis.fails = 'wake';
+    await expect(member.beat()).rejects.toThrow('no answer to wake');
+    await beats(3);
+    expect(redis.woken).toBe(1);
+  });
+
+  it('is left to the processes that dispatch', async () => {
+    const { redis, beats } = scene({ schedules: false });
+    await beats(3);
+    expect(redis.woken).toBe(0);
+  });
+});
+
 describe('what operators have ordered for all', () => {
   it('is read on joining and again from time to time', async () => {
     const { member, beats, redis } = scene();
@@ -489,6 +541,6 @@ describe('a process whose Redis has another clock', () => {
     await beats(1);
     redis.steppedMs = -3_600_000;
 
-    expect(await beats(1)).toEqual(['remembers as of -3600000', 'lost 3600000 ms, renewed 0']);
+    expect(await beats(1)).toEqual(['remembers as of -3600000', 'lost 3600000 ms, renewed undefined']);
   });
 });

@@ -199,7 +199,10 @@ describe('targets that are enlisted', () => {
     expiresAt: NOW + (HOUR * 5) / 6,
     fingerprint: 'AbCdEf01',
   };
-  const dormant = { ...live, expiresAt: NOW - HOUR, dormantSince: NOW - HOUR, retires: true };
+  const dormant = {
+    ...{ ...live, issuedAt: NOW - 2 * HOUR, expiresAt: NOW - HOUR },
+    ...{ dormantSince: NOW - HOUR, retires: true },
+  };
   const refused = { ...live, failure: { kind: 'credential', code: 'x' } } as const;
 
   test.each<[what: string, managed: boolean, state: Known, retryParked: boolean, done: string[]]>([
