@@ -115,7 +115,10 @@ describe('what cannot be is refused:', () => {
     ['--start cold --issued-within 1m', /--issued-within with a warm start only/],
     ['--issued-within 1h', /shorter than the shortest life \(1h\)/],
     ['--tenants 30000', /at least one target for each tenant of each client.*20000 targets for 1 × 30000/],
-    ['--tenants 5 --failing-tenants 6', /--failing-tenants and --troubled-tenants to be at most --tenants \(5\), but got 6 and 0/],
+    [
+      '--tenants 5 --failing-tenants 6',
+      /--failing-tenants and --troubled-tenants to be at most --tenants \(5\), but got 6 and 0/,
+    ],
     ['--retry-after 2h', /a Retry-After from 1s to 1h, or none/],
     ['--retry-after-tenant 2h@1h', /a Retry-After from 1s to 1h, and when it is given/],
     ['--latency 2m', /a duration of at most 60s/],
