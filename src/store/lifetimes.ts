@@ -23,12 +23,12 @@ export class SharedLifetimes {
     );
   }
 
-  /** Of two processes that write at once one wins; what the other has seen is written with its next turn. */
+  /** Of two processes that write at once one wins, and what the other has told is not counted: it is a mean all the same. */
   async write(lives: ReadonlyMap<string, SeenLife>): Promise<void> {
     if (lives.size === 0) return;
-    const fields = [...lives].flatMap(([client, { shortestMs, meanMs, longestMs, at }]) => [
+    const fields = [...lives].flatMap(([client, { shortestMs, meanMs, longestMs, count, at }]) => [
       client,
-      JSON.stringify({ shortestMs, meanMs, longestMs, at }),
+      JSON.stringify({ shortestMs, meanMs: Math.round(meanMs), longestMs, count, at }),
     ]);
     await this.#redis.hset(this.#keys.lifetimes, ...fields);
   }

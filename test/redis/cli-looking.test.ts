@@ -279,6 +279,7 @@ describe('check', () => {
     shortestMs: lifeMs,
     meanMs: lifeMs,
     longestMs: lifeMs,
+    count: 1,
     at: world.now,
   });
 
@@ -323,7 +324,7 @@ describe('check', () => {
 });
 
 test('status has a line for what each client holds, by the lives and the limits of the fleet', async () => {
-  const lives = { shortestMs: 300_000, meanMs: 300_000, longestMs: 300_000, at: world.now };
+  const lives = { shortestMs: 300_000, meanMs: 300_000, longestMs: 300_000, count: 1, at: world.now };
   await new SharedLifetimes(world.redis, world.keys).write(new Map([['billing', lives]]));
   expect((await world.cli.run('status')).stdout).toContain(
     'billing holds 2 of 20 min: tokens that live 5m can hold at most 3m',
@@ -346,7 +347,7 @@ test('explain goes by the lives that were seen, as daemons do', async () => {
   };
   // Four tokens of an hour would ask for more than 80 % of the limit, so they are refreshed a little later.
   expect(await why()).toContain('between 42 % and 69 %');
-  const lives = { shortestMs: 7_200_000, meanMs: 7_200_000, longestMs: 7_200_000, at: world.now };
+  const lives = { shortestMs: 7_200_000, meanMs: 7_200_000, longestMs: 7_200_000, count: 1, at: world.now };
   await new SharedLifetimes(world.redis, world.keys).write(new Map([['billing', lives]]));
   expect(await why()).toContain('between 39 % and 66 %');
 });

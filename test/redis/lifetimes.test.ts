@@ -3,7 +3,13 @@ import { SharedLifetimes } from '../../src/store/lifetimes.ts';
 import { sharedRedis } from '../support/redis.ts';
 import { openStore } from '../support/store.ts';
 
-const LIFE = { shortestMs: 3_600_000, meanMs: 4_500_000, longestMs: 5_400_000, at: 1_800_000_000_000 };
+const LIFE = {
+  shortestMs: 3_600_000,
+  meanMs: 4_500_000,
+  longestMs: 5_400_000,
+  count: 9,
+  at: 1_800_000_000_000,
+};
 
 async function store() {
   const { redis, keys } = await openStore(sharedRedis());
